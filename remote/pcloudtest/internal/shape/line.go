@@ -1,7 +1,7 @@
 package shape
 
 import (
-	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -68,7 +68,7 @@ func (l *line) tryPush(p []byte, due time.Time, limit int) (int, error) {
 		return 0, l.gone
 	}
 	if l.end != nil {
-		return 0, io.ErrClosedPipe
+		return 0, net.ErrClosed
 	}
 	if limit > 0 {
 		l.limit = limit
