@@ -1,0 +1,47 @@
+// Package upload moves the bytes of one file into pCloud so that the name in
+// pCloud only ever shows one complete version, and knows afterwards whether it
+// does.
+//
+// It has no queue and no memory: the caller decides when and in which order to
+// call, keeps the [State] of an unfinished session, and repeats what failed.
+// There are three ways:
+//
+//   - [Uploader.Single]: one request that carries the bytes and the name. For
+//     small files.
+//   - [Uploader.Transfer] brings the bytes into an upload session, where nobody
+//     sees them, and compares the server's size and SHA-1 with the source.
+//     [Uploader.Publish] gives the verified session its name. The first may run
+//     long before the second. For everything else (pCloud API 8).
+//   - [Uploader.Whole], when the server refuses sessions ([ErrNoSessions]): one
+//     request under a temporary name, verified, then a rename.
+//
+// # What is promised
+//
+// After success the name has exactly the bytes of the source, once; or
+// Result.Conflicted is set, the name has what somebody else put there, and the
+// bytes of the source are under Result.Entry.Name. Nothing of somebody else is
+// overwritten when the target has a condition.
+//
+// After an error the name has the old version or the new one. Every method may
+// be called again, also in another process: no call stores a second copy that
+// it does not remove again.
+//
+// # Lost replies
+//
+// A conditional upload that is repeated although it took effect makes a conflict
+// copy (pCloud API 7.21). So after a failure that may have been a success the
+// folder is listed, and the bytes at the name compared, before anything is sent
+// again. That cannot help when the earlier attempt belongs to a process that
+// died, or takes effect late; so when the server reports a conflict, the name is
+// looked at as well: if it has the very bytes that were sent, the conflict is
+// with ourselves, and the copy is deleted.
+//
+// # Resuming
+//
+// An interrupted session continues where the server says that it ends, if the
+// server's SHA-1 of what it has is that of the source's beginning. A break
+// therefore costs no more than the chunk that it interrupted.
+//
+// The bytes of the source must not change during a call; if they do, the result
+// is [ErrSourceChanged] and not a wrong file.
+package upload
