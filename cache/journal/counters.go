@@ -1,0 +1,96 @@
+package journal
+
+import (
+	"encoding/binary"
+	"sync"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// counterBlock is how many numbers are reserved at a time. What is left of a
+// block when the process ends is never given out.
+const counterBlock = 4096
+
+// counter gives out numbers below limit, which is on the disk.
+type counter struct {
+	key         string
+	next, limit uint64
+}
+
+type counters struct {
+	mu        sync.Mutex // leaf
+	seq, node counter
+}
+
+// take returns the next number. low asks for the reservation to be extended
+// soon, empty at once.
+func (c *counters) take(x *counter) (n uint64, low, empty bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n = x.next
+	x.next++
+	return n, x.next+counterBlock/2 == x.limit, x.next > x.limit
+}
+
+// seen makes sure that n is not given out.
+func (c *counters) seen(x *counter, n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n >= x.next {
+		x.next = n + 1
+	}
+}
+
+// extend reserves numbers as part of a transaction. If the transaction fails,
+// numbers may be given out that are not reserved; they can then only matter
+// once a later transaction, which reserves again, succeeds.
+func (c *counters) extend(meta *bolt.Bucket) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, x := range []*counter{&c.seq, &c.node} {
+		stored := readNumber(meta.Get([]byte(x.key)))
+		if stored >= x.next+counterBlock/2 {
+			x.limit = stored
+			continue
+		}
+		x.limit = x.next + counterBlock
+		if err := meta.Put([]byte(x.key), beKey(x.limit)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readNumber(p []byte) uint64 {
+	if len(p) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(p)
+}
+
+// NextSeq returns a sequence number larger than all before it, also those of
+// earlier runs, crashed or not. It waits for the disk at most once in
+// thousands of calls.
+func (j *Journal) NextSeq() uint64 { return j.next(&j.counters.seq) }
+
+// NextNode returns a node id that was never used, from FirstLocalNode up. As
+// to waiting see NextSeq.
+func (j *Journal) NextNode() NodeID { return NodeID(j.next(&j.counters.node)) }
+
+func (j *Journal) next(x *counter) uint64 {
+	n, low, empty := j.counters.take(x)
+	switch {
+	case empty:
+		if j.enter() == nil {
+			// Failure shows in the next Commit; see counters.extend.
+			_ = j.update(func(*txn) error { return nil }, nil)
+			j.leave()
+		}
+	case low:
+		select {
+		case j.extend <- struct{}{}:
+		default:
+		}
+	}
+	return n
+}
