@@ -27,9 +27,10 @@ type call struct {
 	anonymous bool // needs no token, so it gets none
 
 	// Exactly one of them takes the reply of a successful call: out is decoded
-	// into, stream reads by itself and is told nothing about failures.
+	// into, stream reads by itself, result and all. secret is to be kept out
+	// of errors.
 	out    any
-	stream func(r io.Reader) error
+	stream func(r io.Reader, secret string) error
 
 	// after checks a reply that was decoded, within the attempt.
 	after func() *Error
@@ -126,12 +127,8 @@ func (c *Client) attempt(ctx context.Context, k *call) *Error {
 	if k.body != nil {
 		k.body.latest().unwatch()
 	}
-	w.end(0)
-	fail := c.answer(k, resp, w.reader(resp.Body), secret)
-	if fail == nil {
-		return nil
-	}
-	if w.ctx.Err() != nil && fail.Result == 0 {
+	fail := c.answer(k, resp, w.reader(resp.Body, k.poll), secret)
+	if fail != nil && w.ctx.Err() != nil && fail.Result == 0 && !fail.local {
 		// The reply was cut off from this side.
 		fail.Err, fail.unknown, fail.garbled = w.why(ctx, fail.Err), true, false
 	}
@@ -228,7 +225,7 @@ func (c *Client) unanswered(ctx context.Context, k *call, w *watch, sent *trace,
 	e.Err = scrub(w.why(ctx, err), secret)
 	if k.body != nil {
 		if _, broken := k.body.latest().state(); broken != nil && ctx.Err() == nil {
-			e.Err, e.final = broken, true
+			e.Err, e.final, e.local = broken, true, true
 		}
 	}
 	return e

@@ -40,11 +40,14 @@ type Changes struct {
 }
 
 // defaultDiffLimit is the number of events in one reply if the caller does not
-// say.
-const defaultDiffLimit = 5000
+// say, maxDiffLimit the most that is ever asked for, for the sake of memory.
+const (
+	defaultDiffLimit = 5000
+	maxDiffLimit     = 50_000
+)
 
 // Diff returns the events after a position (pCloud API 11.1), at most limit of
-// them (0: some thousands). There may be more until Entries is empty. From
+// them (0: some thousands; never more than 50,000). There may be more until Entries is empty. From
 // position 0, the complete state comes as events.
 func (c *Client) Diff(ctx context.Context, since DiffID, limit int) (Changes, error) {
 	return c.diff(ctx, &call{params: diffParams(since, limit)}, limit)
@@ -77,7 +80,7 @@ func diffLimit(limit int) int {
 	if limit <= 0 {
 		return defaultDiffLimit
 	}
-	return limit
+	return min(limit, maxDiffLimit)
 }
 
 func (c *Client) diff(ctx context.Context, k *call, limit int) (Changes, error) {
@@ -86,8 +89,8 @@ func (c *Client) diff(ctx context.Context, k *call, limit int) (Changes, error) 
 		Entries []wireChange `json:"entries"`
 	}
 	k.method, k.how, k.out = "diff", reader, &reply
-	// Some kilobytes per event are generous; the rest of the reply is nothing.
-	k.limit = replyLimit + min(int64(diffLimit(limit)), 64<<10)<<10
+	// An event has half a kilobyte, unless names are very long.
+	k.limit = replyLimit + int64(diffLimit(limit))<<10
 	var ch Changes
 	k.after = func() *Error {
 		if reply.DiffID == nil || *reply.DiffID > MaxID {

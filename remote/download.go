@@ -35,17 +35,12 @@ func (c *Client) ReadAt(ctx context.Context, id FileID, h Hash, size int64, p []
 	read := 0
 	for read < len(p) {
 		err := c.retry(ctx, reader, nil, func(n int) *Error {
-			l, err := c.link(ctx, key)
-			if err != nil {
-				e := *asError(err) // may be shared with other callers
-				e.final = true     // FileLink has its own attempts
-				return &e
-			}
-			if l.Size != size {
-				return &Error{Method: contentMethod, Err: protocolErrorf("version has %d bytes and not %d", l.Size, size), final: true}
-			}
 			before := read
-			e := c.readLink(ctx, key, l, n, p, off, &read)
+			e := c.readLink(ctx, key, size, n, p, off, &read)
+			if e != nil && n == 1 && staleLink(e) {
+				// Expected to happen when a link gets old: no pause.
+				e = c.readLink(ctx, key, size, n, p, off, &read)
+			}
 			if e != nil && read > before && ctx.Err() == nil {
 				return nil // it moves: start counting attempts anew
 			}
@@ -59,8 +54,17 @@ func (c *Client) ReadAt(ctx context.Context, id FileID, h Hash, size int64, p []
 }
 
 // readLink reads from the hosts of a link in turn until one gives something,
-// and advances *read.
-func (c *Client) readLink(ctx context.Context, key linkKey, l Link, n int, p []byte, off int64, read *int) *Error {
+// and advances *read. A link with which none did is forgotten.
+func (c *Client) readLink(ctx context.Context, key linkKey, size int64, n int, p []byte, off int64, read *int) *Error {
+	l, err := c.link(ctx, key)
+	if err != nil {
+		e := *asError(err) // may be shared with other callers
+		e.final = true     // FileLink has its own attempts
+		return &e
+	}
+	if l.Size != size {
+		return &Error{Method: contentMethod, Err: protocolErrorf("version has %d bytes and not %d", l.Size, size)}
+	}
 	first := int(l.first.Load())
 	var failed *Error
 	for i := range l.urls {
@@ -79,7 +83,7 @@ func (c *Client) readLink(ctx context.Context, key linkKey, l Link, n int, p []b
 		if ctx.Err() != nil || e.Status == http.StatusTooManyRequests {
 			return e
 		}
-		if staleLink(e.Status) {
+		if staleLink(e) {
 			break
 		}
 	}
@@ -89,8 +93,11 @@ func (c *Client) readLink(ctx context.Context, key linkKey, l Link, n int, p []b
 
 // staleLink lists the statuses that ask for a new link rather than another
 // host (pCloud API 9.2).
-func staleLink(status int) bool {
-	switch status {
+func staleLink(e *Error) bool {
+	if e.Method != contentMethod {
+		return false
+	}
+	switch e.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone, http.StatusInternalServerError:
 		return true
 	}
@@ -125,11 +132,10 @@ func (c *Client) readURL(ctx context.Context, addr string, size int64, p []byte,
 		return 0, &Error{Method: contentMethod, Err: w.why(ctx, err)}
 	}
 	defer resp.Body.Close()
-	w.end(0)
 	if e := checkContent(resp, size, int64(len(p)), off); e != nil {
 		return 0, e
 	}
-	n, err := io.ReadFull(w.reader(resp.Body), p)
+	n, err := io.ReadFull(w.reader(resp.Body, false), p)
 	if err != nil {
 		if err != io.ErrUnexpectedEOF && err != io.EOF {
 			err = w.why(ctx, err)
@@ -138,8 +144,10 @@ func (c *Client) readURL(ctx context.Context, addr string, size int64, p []byte,
 		}
 		return n, &Error{Method: contentMethod, Status: resp.StatusCode, Err: err}
 	}
-	// Reaching the end lets the connection be used again.
-	_, _ = io.CopyN(io.Discard, resp.Body, 1)
+	if resp.ContentLength == int64(n) {
+		// Seeing the end lets the connection be used again.
+		_, _ = io.CopyN(io.Discard, resp.Body, 1)
+	}
 	return n, nil
 }
 

@@ -59,6 +59,8 @@ type Error struct {
 	unknown    bool          // this attempt may have taken effect
 	uncertain  bool          // this or an earlier attempt may have
 	final      bool          // do not try again within the call
+	repeatable bool          // may be repeated although unknown
+	local      bool          // the caller's own reader or callback failed
 	garbled    bool          // the reply was no JSON: not from the API at all
 	retryAfter time.Duration // what the server asked for
 }
@@ -69,7 +71,7 @@ func (e *Error) Error() string {
 	b.WriteString("pcloud ")
 	b.WriteString(e.Method)
 	if hint := e.hint(); hint != "" {
-		fmt.Fprintf(&b, ": %s (result %d)", hint, e.Result)
+		b.WriteString(": " + hint)
 	} else if e.Result != 0 {
 		fmt.Fprintf(&b, ": result %d", e.Result)
 		if e.Message != "" {
@@ -99,7 +101,7 @@ func (e *Error) Is(target error) bool {
 	if target == ErrRateLimit && e.Status == http.StatusTooManyRequests {
 		return true
 	}
-	if target == ErrToken && e.Status == http.StatusUnauthorized && e.Method != contentMethod {
+	if target == ErrToken && e.unauthorised() {
 		return true
 	}
 	for _, s := range sentinels(e.Result) {
@@ -117,7 +119,7 @@ func (e *Error) Temporary() bool {
 	switch {
 	case e.Result != 0:
 		return temporary(e.Result)
-	case errors.Is(e.Err, context.Canceled), errors.Is(e.Err, context.DeadlineExceeded):
+	case e.local, errors.Is(e.Err, context.Canceled), errors.Is(e.Err, context.DeadlineExceeded):
 		return false
 	case e.Status != 0 && e.Status/100 != 2:
 		return e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status >= 500
@@ -133,6 +135,11 @@ func (e *Error) Temporary() bool {
 // for calls that change nothing.
 func (e *Error) Uncertain() bool { return e.uncertain }
 
+// unauthorised reports a refusal by the front end of the API.
+func (e *Error) unauthorised() bool {
+	return e.Result == 0 && e.Status == http.StatusUnauthorized && e.Method != contentMethod
+}
+
 // hint says what to do about a token that is not accepted.
 func (e *Error) hint() string {
 	host := e.host
@@ -141,15 +148,18 @@ func (e *Error) hint() string {
 	}
 	switch e.Result {
 	case 1000:
-		return "no access token was given; authorise pcloudfs and give it the token"
+		return "no access token was given; authorise pcloudfs and give it the token (result 1000)"
 	case 2000, 2205, 2229:
-		return fmt.Sprintf("the access token is wrong or has expired at %s; authorise pcloudfs again to get a new one", host)
+		return fmt.Sprintf("the access token is wrong or has expired at %s; authorise pcloudfs again to get a new one (result %d)", host, e.Result)
 	case 2095:
-		return "the access token was revoked; authorise pcloudfs again to get a new one"
+		return "the access token was revoked; authorise pcloudfs again to get a new one (result 2095)"
 	case 2094:
-		return fmt.Sprintf("the access token is not valid at %s; it may belong to an account of the other region: %s, or authorise pcloudfs again", host, otherRegion(host))
+		return fmt.Sprintf("the access token is not valid at %s (result 2094); it may belong to an account of the other region: %s, or authorise pcloudfs again to get a new one", host, otherRegion(host))
 	case 2321:
-		return fmt.Sprintf("the account does not live at %s but in the other region: %s", host, otherRegion(host))
+		return fmt.Sprintf("the account does not live at %s but in another region: %s (result 2321)", host, otherRegion(host))
+	}
+	if e.unauthorised() {
+		return fmt.Sprintf("the access token is not accepted at %s; authorise pcloudfs again to get a new one (HTTP status 401)", host)
 	}
 	return ""
 }
@@ -167,12 +177,19 @@ func otherRegion(host string) string {
 // errTransport marks failures below HTTP: dialling, TLS, broken connections.
 var errTransport = errors.New("connection failed")
 
-// transportError is a failure of the connection. Its text is the cause's.
+// transportError is a failure of the connection. It has the text of the cause
+// but does not unwrap to it: a connect that a firewall refuses would match
+// fs.ErrPermission, and a dialer's own time limit context.DeadlineExceeded, and
+// both mean something else here.
 type transportError struct{ err error }
 
-func (t transportError) Error() string        { return t.err.Error() }
-func (t transportError) Unwrap() error        { return t.err }
-func (t transportError) Is(target error) bool { return target == errTransport }
+func (t transportError) Error() string { return t.err.Error() }
+
+func (t transportError) Is(target error) bool {
+	var timeout interface{ Timeout() bool }
+	return target == errTransport ||
+		target == ErrTimeout && errors.As(t.err, &timeout) && timeout.Timeout()
+}
 
 // protocolErrorf is an ErrProtocol that says what is wrong with the reply.
 func protocolErrorf(format string, args ...any) error {

@@ -10,7 +10,7 @@ import (
 
 // Stat returns the metadata of a file (pCloud API 7.11).
 func (c *Client) Stat(ctx context.Context, id FileID) (Entry, error) {
-	return c.entryCall(ctx, fileCall("stat", id, reader))
+	return c.entryCall(ctx, fileCall("stat", id, reader), isFile(id))
 }
 
 func fileCall(method string, id FileID, how repeat) *call {
@@ -28,7 +28,7 @@ func (c *Client) Checksum(ctx context.Context, id FileID) (Entry, Checksums, err
 	}
 	k := fileCall("checksumfile", id, reader)
 	k.out = &reply
-	e, err := c.entryOf(ctx, k, &reply.Metadata)
+	e, err := c.entryOf(ctx, k, &reply.Metadata, isFile(id))
 	if err != nil {
 		return Entry{}, Checksums{}, err
 	}
@@ -107,7 +107,7 @@ func (c *Client) CopyFile(ctx context.Context, id FileID, t CopyTarget) (Entry, 
 	if t.Hash != 0 {
 		k.params.num("hash", uint64(t.Hash))
 	}
-	return c.entryCall(ctx, k)
+	return c.entryCall(ctx, k, isFile(0))
 }
 
 // setTimes adds mtime and ctime, where they are not zero.
@@ -140,7 +140,7 @@ func (c *Client) SetTimes(ctx context.Context, e Entry, modified, created time.T
 	if err := setTimes(k, modified, created); err != nil {
 		return Entry{}, err
 	}
-	got, err := c.entryCall(ctx, k)
+	got, err := c.entryCall(ctx, k, isFile(0))
 	if err == nil && got.FileID != e.FileID {
 		return got, &Error{Method: k.method, Err: ErrMoved, uncertain: true}
 	}
@@ -152,7 +152,7 @@ func (c *Client) SetTimes(ctx context.Context, e Entry, modified, created time.T
 func (c *Client) SetFileMtime(ctx context.Context, id FileID, modified time.Time) (Entry, error) {
 	k := fileCall("setfilemtime", id, again)
 	k.params.time("newtm", modified)
-	return c.entryCall(ctx, k)
+	return c.entryCall(ctx, k, isFile(id))
 }
 
 // sameFile is the result of renaming a file to what it is (pCloud API 7.17).
@@ -168,7 +168,7 @@ func (c *Client) RenameFile(ctx context.Context, id FileID, to FolderID, name st
 	k := fileCall("renamefile", id, once)
 	k.params.num("tofolderid", uint64(to))
 	k.params.set("toname", name)
-	e, err := c.entryCall(ctx, k)
+	e, err := c.entryCall(ctx, k, isFile(id))
 	var failed *Error
 	if errors.As(err, &failed) && failed.Result == sameFile {
 		return c.Stat(ctx, id)
@@ -234,5 +234,5 @@ func (c *Client) Revisions(ctx context.Context, id FileID) ([]Revision, error) {
 func (c *Client) RevertRevision(ctx context.Context, id FileID, r RevisionID) (Entry, error) {
 	k := fileCall("revertrevision", id, once)
 	k.params.num("revisionid", uint64(r))
-	return c.entryCall(ctx, k)
+	return c.entryCall(ctx, k, isFile(id))
 }

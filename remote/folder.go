@@ -26,7 +26,7 @@ func (c *Client) list(ctx context.Context, id FolderID, nofiles bool) (Folder, e
 		k.params.flag("nofiles")
 	}
 	var f Folder
-	k.stream = func(r io.Reader) error {
+	k.stream = func(r io.Reader, secret string) error {
 		f = Folder{} // of an attempt that broke off
 		l := &listing{id: id, left: c.o.MaxListing, fn: func(e Entry) error {
 			if !nofiles || e.Folder {
@@ -34,7 +34,7 @@ func (c *Client) list(ctx context.Context, id FolderID, nofiles bool) (Folder, e
 			}
 			return nil
 		}}
-		err := c.listed(l, k, r)
+		err := c.listed(l, k, r, secret)
 		if err == nil {
 			f.Entry = *l.top
 		}
@@ -52,7 +52,8 @@ func (c *Client) list(ctx context.Context, id FolderID, nofiles bool) (Folder, e
 //
 // fn is never called again for what it has seen: once it was called, a lost
 // connection is an error (a temporary one) and not repeated. An error of fn
-// ends the listing and is the cause of the error returned.
+// ends the listing and is the cause of the error returned. fn must not wait
+// for other calls of the client, which may wait for this one to end.
 //
 // ErrRecursionRefused if the server does not list this folder recursively; it
 // does not for the root (pCloud API 7.3). Trees of more than a million entries
@@ -61,7 +62,7 @@ func (c *Client) ListTree(ctx context.Context, id FolderID, fn func(Entry) error
 	k := &call{method: "listfolder", params: params{}, how: reader, slow: true}
 	k.params.num("folderid", uint64(id))
 	k.params.flag("recursive")
-	k.stream = func(r io.Reader) error {
+	k.stream = func(r io.Reader, secret string) error {
 		called := false
 		var stop error // of fn
 		l := &listing{id: id, recursive: true, left: c.o.MaxListing, fn: func(e Entry) error {
@@ -69,13 +70,13 @@ func (c *Client) ListTree(ctx context.Context, id FolderID, fn func(Entry) error
 			stop = fn(e)
 			return stop
 		}}
-		err := c.listed(l, k, r)
+		err := c.listed(l, k, r, secret)
 		if stop != nil {
-			return &Error{Err: stop, final: true}
+			return &Error{Err: stop, final: true, local: true}
 		}
 		if err != nil && called {
 			e := asError(err)
-			e.final = true
+			e.Err, e.garbled, e.final = jsonError(e.Err), garbled(e.Err), true
 			return e
 		}
 		return err
@@ -84,11 +85,11 @@ func (c *Client) ListTree(ctx context.Context, id FolderID, fn func(Entry) error
 }
 
 // listed reads a listing and judges its result.
-func (c *Client) listed(l *listing, k *call, r io.Reader) error {
+func (c *Client) listed(l *listing, k *call, r io.Reader, secret string) error {
 	if err := l.read(r); err != nil {
-		return jsonError(err)
+		return err
 	}
-	if e := l.status.failure(k, c.host, ""); e != nil {
+	if e := l.status.failure(k, c.host, secret); e != nil {
 		return e
 	}
 	if l.top == nil {
@@ -153,8 +154,7 @@ func (c *Client) CreateFolder(ctx context.Context, parent FolderID, name string)
 	if err != nil {
 		return Entry{}, err
 	}
-	e, err := c.entryCall(ctx, k)
-	return e, err
+	return c.entryCall(ctx, k, isFolder(0))
 }
 
 // EnsureFolder makes a folder unless there is one of that name (pCloud API
@@ -170,7 +170,7 @@ func (c *Client) EnsureFolder(ctx context.Context, parent FolderID, name string)
 		Created  bool `json:"created"`
 	}
 	k.out = &reply
-	e, err = c.entryOf(ctx, k, &reply.Metadata)
+	e, err = c.entryOf(ctx, k, &reply.Metadata, isFolder(0))
 	return e, reply.Created && err == nil, err
 }
 
@@ -196,7 +196,7 @@ func (c *Client) RenameFolder(ctx context.Context, id, to FolderID, name string)
 	k.params.num("folderid", uint64(id))
 	k.params.num("tofolderid", uint64(to))
 	k.params.set("toname", name)
-	return c.entryCall(ctx, k)
+	return c.entryCall(ctx, k, isFolder(id))
 }
 
 // DeleteFolder removes an empty folder (pCloud API 7.5). ErrNotEmpty if it is
@@ -223,21 +223,25 @@ func (c *Client) DeleteFolderTree(ctx context.Context, id FolderID) (files, fold
 	return reply.Files, reply.Folders, nil
 }
 
-// entryCall makes a call whose reply is the metadata of one object.
-func (c *Client) entryCall(ctx context.Context, k *call) (Entry, error) {
+// entryCall makes a call whose reply is the metadata of one object, which has
+// to be what want says.
+func (c *Client) entryCall(ctx context.Context, k *call, want func(Entry) bool) (Entry, error) {
 	var reply struct {
 		Metadata meta `json:"metadata"`
 	}
 	k.out = &reply
-	return c.entryOf(ctx, k, &reply.Metadata)
+	return c.entryOf(ctx, k, &reply.Metadata, want)
 }
 
 // entryOf makes a call that decodes metadata into m.
-func (c *Client) entryOf(ctx context.Context, k *call, m *meta) (Entry, error) {
+func (c *Client) entryOf(ctx context.Context, k *call, m *meta, want func(Entry) bool) (Entry, error) {
 	var e Entry
 	k.after = func() *Error {
 		var err error
-		if e, err = m.v.entry(); err != nil {
+		if e, err = m.v.entry(); err == nil && !want(e) {
+			err = protocolErrorf("metadata of something else, %.100q", e.Name)
+		}
+		if err != nil {
 			return &Error{Err: err, unknown: true}
 		}
 		return nil
@@ -246,6 +250,16 @@ func (c *Client) entryOf(ctx context.Context, k *call, m *meta) (Entry, error) {
 		return Entry{}, err
 	}
 	return e, nil
+}
+
+// isFolder accepts a folder, with the given id unless that is 0.
+func isFolder(id FolderID) func(Entry) bool {
+	return func(e Entry) bool { return e.Folder && (id == 0 || e.FolderID == id) }
+}
+
+// isFile accepts a file, with the given id unless that is 0.
+func isFile(id FileID) func(Entry) bool {
+	return func(e Entry) bool { return !e.Folder && (id == 0 || e.FileID == id) }
 }
 
 // asError makes an *Error of err.

@@ -27,7 +27,8 @@ type Options struct {
 	Host string
 
 	// TokenSource gives the access token of each request; nil allows only
-	// calls that need none.
+	// calls that need none. pCloud's tokens do not expire (pCloud API 4.2), so
+	// oauth2.StaticTokenSource is all it takes; Token must not block.
 	TokenSource oauth2.TokenSource
 
 	// RootCAs replaces the system's certificate authorities. Ignored when
@@ -79,7 +80,7 @@ type Options struct {
 	StallTime time.Duration
 
 	// MaxListing is the number of entries accepted in one listing; default
-	// 4 million, more than pCloud itself manages (pCloud API 6).
+	// 2 million, more than pCloud itself manages (pCloud API 6).
 	MaxListing int
 
 	// Seed makes the jitter of pauses repeatable; 0 means random.
@@ -100,7 +101,7 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxConns, 8)
 	def(&o.MaxContentConns, 8)
 	def(&o.Attempts, 8)
-	def(&o.MaxListing, 4<<20)
+	def(&o.MaxListing, 2<<20)
 	dur(&o.BackoffMin, 250*time.Millisecond)
 	dur(&o.BackoffMax, 30*time.Second)
 	dur(&o.CallTimeout, time.Minute)

@@ -2,11 +2,13 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 )
 
 // replyLimit is the size of an ordinary reply that is still read: thousands
@@ -39,12 +41,9 @@ func (c *Client) answer(k *call, resp *http.Response, r io.Reader, secret string
 	case resp.StatusCode != http.StatusOK:
 		e = c.refusal(k, resp, r, secret)
 	case k.stream != nil:
-		err := k.stream(&textReader{r: r})
+		err := k.stream(&textReader{r: r}, secret)
 		if !errors.As(err, &e) && err != nil {
-			e = &Error{Err: err, unknown: true}
-		}
-		if e != nil {
-			e.Message = shorten(e.Message, secret)
+			e = &Error{Err: jsonError(err), unknown: true, garbled: garbled(err)}
 		}
 	default:
 		e = c.decode(k, r, secret)
@@ -75,18 +74,20 @@ func (c *Client) refusal(k *call, resp *http.Response, r io.Reader, secret strin
 
 // decode reads a whole reply into k.out.
 func (c *Client) decode(k *call, r io.Reader, secret string) *Error {
-	b, err := readText(r, cmpOr(k.limit, replyLimit))
+	b, err := readText(r, cmp.Or(k.limit, replyLimit))
 	if err != nil {
-		return &Error{Err: bodyError(err), unknown: true}
+		return &Error{Err: err, unknown: true}
 	}
 	var s status
 	if err := json.Unmarshal(b, &s); err != nil {
-		return &Error{Err: jsonError(err), unknown: true}
+		return &Error{Err: jsonError(err), unknown: true, garbled: garbled(err)}
 	}
 	if e := s.failure(k, c.host, secret); e != nil {
 		return e
 	}
 	if k.out != nil {
+		// An earlier attempt may have left something in it.
+		reflect.ValueOf(k.out).Elem().SetZero()
 		if err := json.Unmarshal(b, k.out); err != nil {
 			return &Error{Err: jsonError(err), unknown: true}
 		}
@@ -97,13 +98,6 @@ func (c *Client) decode(k *call, r io.Reader, secret string) *Error {
 	return nil
 }
 
-func cmpOr(v, def int64) int64 {
-	if v == 0 {
-		return def
-	}
-	return v
-}
-
 // readText reads at most limit bytes of valid text.
 func readText(r io.Reader, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(&textReader{r: r}, limit+1))
@@ -111,14 +105,6 @@ func readText(r io.Reader, limit int64) ([]byte, error) {
 		err = protocolErrorf("longer than %d bytes", limit)
 	}
 	return b, err
-}
-
-// bodyError marks a failure to read a reply as one of the connection.
-func bodyError(err error) error {
-	if errors.Is(err, ErrProtocol) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return err
-	}
-	return transportError{err}
 }
 
 // jsonError is the error for a reply that does not decode. A reply that merely
@@ -133,6 +119,13 @@ func jsonError(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return protocolErrorf("%v", err)
+}
+
+// garbled reports whether the reply is not even JSON, so that it hardly came
+// from the API.
+func garbled(err error) bool {
+	var syntax *json.SyntaxError
+	return errors.As(err, &syntax)
 }
 
 // notJSON reports whether the reply claims to be something else, such as the

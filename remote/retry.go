@@ -47,7 +47,7 @@ func (c *Client) retry(ctx context.Context, how repeat, done []int, attempt func
 		uncertain = uncertain || err.unknown && how != reader
 		err.uncertain = uncertain
 		if ctx.Err() != nil || err.final || !err.Temporary() || n >= c.o.Attempts ||
-			err.unknown && how == once {
+			err.unknown && how == once && !err.repeatable {
 			return err
 		}
 		if c.pause(ctx, n, err) != nil {

@@ -169,7 +169,7 @@ func (c *Client) SaveUpload(ctx context.Context, id UploadID, t UploadTarget) (E
 		return Entry{}, err
 	}
 	k.params.set("name", t.Name)
-	return c.entryCall(ctx, k)
+	return c.entryCall(ctx, k, isFile(0))
 }
 
 // DeleteUpload abandons a session (pCloud API 8.8). One that does not exist is

@@ -109,16 +109,26 @@ func (w *watch) why(ctx context.Context, err error) error {
 	return transportError{err}
 }
 
-// reader watches the body of a reply.
-func (w *watch) reader(r io.Reader) io.Reader { return &watchedReader{w: w, r: r} }
+// reader watches the body of a reply. With waiting, the limit set by within
+// goes on until the first byte of it.
+func (w *watch) reader(r io.Reader, waiting bool) io.Reader {
+	if !waiting {
+		w.end(0)
+	}
+	return &watchedReader{w: w, r: r, waiting: waiting}
+}
 
 type watchedReader struct {
-	w *watch
-	r io.Reader
+	w       *watch
+	r       io.Reader
+	waiting bool
 }
 
 func (r *watchedReader) Read(p []byte) (int, error) {
-	r.w.begin()
+	if !r.waiting {
+		r.w.begin()
+	}
+	r.waiting = false
 	n, err := r.r.Read(p)
 	r.w.end(n)
 	return n, err

@@ -1,13 +1,15 @@
 package remote
 
 import (
+	"errors"
 	"io"
 	"unicode/utf8"
 )
 
 // textReader passes JSON through and fails where encoding/json would quietly
 // put U+FFFD: at invalid UTF-8 and at lone surrogates in \u escapes. Two names
-// that differ remotely must not become one here.
+// that differ remotely must not become one here. Failures to read are marked
+// as those of the connection.
 type textReader struct {
 	r io.Reader
 
@@ -31,7 +33,11 @@ func (t *textReader) Read(p []byte) (int, error) {
 			return 0, protocolErrorf("%s", t.bad)
 		}
 	}
-	if err == io.EOF && t.have > 0 {
+	switch {
+	case err == nil, err == io.ErrUnexpectedEOF, errors.Is(err, ErrProtocol):
+	case err != io.EOF:
+		err = transportError{err}
+	case t.have > 0:
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

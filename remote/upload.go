@@ -96,7 +96,7 @@ func (c *Client) UploadFile(ctx context.Context, t UploadTarget, r io.ReaderAt, 
 				whole, _ = b.state()
 			}
 			if !whole || e.Result == 2041 || errors.Is(e, ErrMismatch) {
-				e.unknown = false
+				e.repeatable = true
 			}
 		}
 		c.note(ctx, k.method, n, start, e)
