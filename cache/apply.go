@@ -1,0 +1,416 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/pcloudfs/pcloudfs/cache/journal"
+	"github.com/pcloudfs/pcloudfs/cache/upload"
+	"github.com/pcloudfs/pcloudfs/remote"
+)
+
+// errGone says that pCloud has no such object any more, so that the change has
+// nothing to apply to.
+var errGone = errors.New("removed in pCloud by another client")
+
+// apply brings one intent into pCloud. Each kind may be repeated after a lost
+// reply or a crash.
+func (v *Volume) apply(ctx context.Context, p *pending) error {
+	switch p.Op {
+	case opPut:
+		return v.applyPut(ctx, p)
+	case opRename:
+		return v.applyRename(ctx, p)
+	case opRemove:
+		return v.applyRemove(ctx, p)
+	case opTimes:
+		return v.applyTimes(ctx, p)
+	}
+	return fmt.Errorf("intent of unknown kind %q", p.Op)
+}
+
+// done takes an applied intent out of the journal and then out of memory, with
+// what else changes at that moment.
+func (v *Volume) done(p *pending, ch journal.Change, update func()) error {
+	ch.Delete = append(ch.Delete, p.Seq)
+	if err := v.journal.Commit(ch); err != nil {
+		return spoolError("write the journal", err)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	update()
+	v.remove(p)
+	return nil
+}
+
+// source gives the bytes of a put to package upload.
+type source struct {
+	io.ReaderAt
+	size int64
+}
+
+func (s source) Size() int64 { return s.size }
+
+func (p *pending) source() source {
+	if p.sp == nil {
+		return source{bytes.NewReader(nil), 0}
+	}
+	return source{io.NewSectionReader(p.sp.f, 0, p.Size), p.Size}
+}
+
+// send brings the bytes of a large put into an upload session.
+func (v *Volume) send(ctx context.Context, p *pending) error {
+	save := func(st upload.State) error {
+		p.session = st
+		rec := p.Intent
+		rec.Upload = &journal.Upload{ID: st.ID, Size: st.Size}
+		return v.journal.Commit(journal.Change{Put: []journal.Intent{rec}})
+	}
+	if p.Upload != nil && p.session.ID == 0 {
+		p.session = upload.State{ID: p.Upload.ID, Size: p.Upload.Size}
+	}
+	progress := func(int64) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.progress++
+	}
+	st, err := v.up.Transfer(ctx, p.source(), p.session, save, progress)
+	whole := errors.Is(err, upload.ErrNoSessions)
+	if err != nil && !whole {
+		return fmt.Errorf("upload %q: %w", p.Name, err)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p.session, p.sent, p.whole = st, true, whole
+	return nil
+}
+
+// target says where a put goes and on what condition.
+func (v *Volume) target(p *pending) (remote.UploadTarget, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	parent, ok := v.folderOf(p.Parent)
+	if !ok {
+		return remote.UploadTarget{}, fmt.Errorf("folder of %q: %w", p.Name, fs.ErrNotExist)
+	}
+	t := remote.UploadTarget{Parent: parent, Name: p.Name, Modified: p.Modified, If: remote.IfNew()}
+	switch {
+	case p.n.inCloud:
+		t.Name = p.n.entry.Name // as pCloud has it, which may not be as shown
+		t.If = remote.IfHash(p.n.entry.Hash)
+	case p.over != nil && p.over.inCloud:
+		t.Name = p.over.entry.Name
+		t.If = remote.IfHash(p.over.entry.Hash)
+	case p.Base != nil:
+		t.If = remote.IfHash(p.Base.Hash)
+	}
+	if !p.Born.IsZero() && !p.n.inCloud {
+		t.Created = p.Born
+	}
+	return t, nil
+}
+
+func (v *Volume) applyPut(ctx context.Context, p *pending) error {
+	t, err := v.target(p)
+	if err != nil {
+		return err
+	}
+	if p.recovered || p.Tries > 0 {
+		// An earlier attempt may have done it: a conditional put must not be
+		// repeated blindly (pCloud API 7.21).
+		res, ok, err := v.alreadyThere(ctx, t, p.source())
+		if err != nil {
+			return fmt.Errorf("look for %q: %w", p.Name, err)
+		}
+		if ok {
+			return v.putDone(p, res)
+		}
+	}
+	var res upload.Result
+	switch {
+	case p.whole:
+		res, err = v.up.Whole(ctx, t, p.source())
+	case p.sent:
+		res, err = v.up.Publish(ctx, t, p.session)
+	default:
+		res, err = v.up.Single(ctx, t, p.source())
+	}
+	if errors.Is(err, remote.ErrNoUpload) {
+		v.mu.Lock()
+		p.sent, p.whole, p.session, p.Upload = false, false, upload.State{}, nil
+		v.mu.Unlock()
+	}
+	if err == nil && res.Conflicted {
+		res, err = v.unconflict(ctx, t, res)
+	}
+	if err != nil {
+		return fmt.Errorf("upload %q: %w", p.Name, err)
+	}
+	return v.putDone(p, res)
+}
+
+// unconflict gives a file its name after all when nobody has it: the condition
+// failed because another client had removed what was to be replaced.
+func (v *Volume) unconflict(ctx context.Context, t remote.UploadTarget, res upload.Result) (upload.Result, error) {
+	f, err := v.remote.List(ctx, t.Parent)
+	if err != nil {
+		return res, err
+	}
+	for _, e := range f.Contents {
+		if !e.Folder && e.Name == t.Name {
+			return res, nil
+		}
+	}
+	e, err := v.renameRemote(ctx, res.Entry, t.Parent, t.Name)
+	if err != nil {
+		return res, err
+	}
+	return upload.Result{Entry: e, SHA1: res.SHA1}, nil
+}
+
+// putDone notes that pCloud has the bytes of a put.
+func (v *Volume) putDone(p *pending, res upload.Result) error {
+	e := res.Entry
+	if res.Conflicted {
+		v.log.Warn("another client changed the file at the same time; both versions are kept", "name", p.Name, "ours", e.Name)
+		v.meta.Drop(e.ParentID)
+	}
+	v.meta.Upsert(e, time.Now())
+	var ch journal.Change
+	if p.n.id&localBit != 0 {
+		ch.Bind = []journal.Binding{{Node: p.n.id, File: e.FileID}}
+	}
+	if p.over != nil && p.over.id&localBit != 0 && p.over.entry.FileID == e.FileID {
+		ch.Unbind = []NodeID{p.over.id}
+	}
+	return v.done(p, ch, func() {
+		v.own(e)
+		v.settled(p, e, res.Conflicted)
+	})
+}
+
+// settled brings a node up to date after its put. Volume.mu is held.
+func (v *Volume) settled(p *pending, e remote.Entry, conflicted bool) {
+	n := p.n
+	n.inCloud, n.entry = true, e
+	if n.over != nil && n.over == p.over {
+		v.unpin(n.over)
+		n.over = nil
+	}
+	if p.c != nil {
+		p.c.base = versionOf(e)
+	}
+	if n.placed && n.parent == p.Parent && n.name == p.Name {
+		v.displace(n)
+		if conflicted && !n.unlinked {
+			n.name = e.Name
+		}
+	}
+}
+
+func (v *Volume) applyRename(ctx context.Context, p *pending) error {
+	v.mu.Lock()
+	to, ok := v.folderOf(p.Parent)
+	e, inCloud := p.n.entry, p.n.inCloud
+	over := p.over
+	v.mu.Unlock()
+	if !ok || !inCloud {
+		return fmt.Errorf("rename %q: %w", p.OldName, errGone)
+	}
+	if over != nil {
+		if err := v.secure(ctx, over); err != nil {
+			return err
+		}
+	}
+	now, err := v.renameRemote(ctx, e, to, p.Name)
+	if err != nil {
+		return fmt.Errorf("rename %q: %w", p.OldName, err)
+	}
+	v.meta.Upsert(now, time.Now())
+	var ch journal.Change
+	if over != nil && over.id&localBit != 0 {
+		ch.Unbind = []NodeID{over.id}
+	}
+	return v.done(p, ch, func() {
+		v.own(now)
+		p.n.entry = now
+	})
+}
+
+// renameRemote moves an entry and finds out what a lost reply said.
+func (v *Volume) renameRemote(ctx context.Context, e remote.Entry, to remote.FolderID, name string) (remote.Entry, error) {
+	var now remote.Entry
+	var err error
+	if e.Folder {
+		now, err = v.remote.RenameFolder(ctx, e.FolderID, to, name)
+	} else {
+		now, err = v.remote.RenameFile(ctx, e.FileID, to, name)
+	}
+	var re *remote.Error
+	if err == nil || !errors.As(err, &re) || !re.Uncertain() {
+		return now, err
+	}
+	found, ferr := v.look(ctx, e)
+	if ferr == nil && found.ParentID == to && found.Name == name {
+		return found, nil
+	}
+	return now, err
+}
+
+// look asks pCloud where an entry is now.
+func (v *Volume) look(ctx context.Context, e remote.Entry) (remote.Entry, error) {
+	if !e.Folder {
+		return v.remote.Stat(ctx, e.FileID)
+	}
+	f, err := v.remote.List(ctx, e.FolderID)
+	return f.Entry, err
+}
+
+// secure brings the bytes of a file that is about to disappear here while
+// somebody has it open.
+func (v *Volume) secure(ctx context.Context, n *node) error {
+	v.mu.Lock()
+	c := n.content
+	open := n.handles > 0 && c != nil && c.local == nil && c.base.size > 0
+	if open {
+		c.users++
+	}
+	v.mu.Unlock()
+	if !open {
+		return nil
+	}
+	defer func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.dropContent(c)
+	}()
+	if err := c.lock(ctx); err != nil {
+		return err
+	}
+	defer c.unlock()
+	_, err := v.materialize(ctx, c, c.base.size, c.base.size)
+	return err
+}
+
+func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
+	v.mu.Lock()
+	e := p.n.entry
+	v.mu.Unlock()
+	if e.FileID == 0 {
+		e.FileID, e.FolderID = p.FileID, p.FolderID
+	}
+	var err error
+	switch {
+	case p.Folder:
+		err = v.remote.DeleteFolder(ctx, e.FolderID)
+	case e.FileID != 0: // otherwise it never got there
+		err = v.remote.DeleteFile(ctx, e.FileID)
+	}
+	switch {
+	case errors.Is(err, remote.ErrNotEmpty):
+		return v.undoRmdir(p, e)
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	case err != nil:
+		return fmt.Errorf("remove %q: %w", p.Name, err)
+	}
+	if p.Folder {
+		v.meta.RemoveFolder(e.FolderID, time.Now())
+	} else {
+		v.meta.RemoveFile(e.FileID, time.Now())
+	}
+	var ch journal.Change
+	if p.n.id&localBit != 0 {
+		ch.Unbind = []NodeID{p.n.id}
+	}
+	moot := v.parkedOf(p.n)
+	for _, q := range moot {
+		ch.Delete = append(ch.Delete, q.Seq)
+	}
+	return v.done(p, ch, func() {
+		for _, q := range moot {
+			v.remove(q)
+		}
+	})
+}
+
+// parkedOf returns what pCloud had refused about a node.
+func (v *Volume) parkedOf(n *node) (parked []*pending) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, p := range n.queue {
+		if p.Parked != "" {
+			parked = append(parked, p)
+		}
+	}
+	return parked
+}
+
+// undoRmdir gives up the removal of a folder into which another client has put
+// something meanwhile: what it put there stays, and the folder shows again.
+func (v *Volume) undoRmdir(p *pending, e remote.Entry) error {
+	v.log.Warn("folder is not empty any more, it stays", "name", p.Name)
+	v.meta.Drop(e.FolderID)
+	v.meta.Drop(e.ParentID)
+	return v.done(p, journal.Change{}, func() { p.n.unlinked = false })
+}
+
+func (v *Volume) applyTimes(ctx context.Context, p *pending) error {
+	v.mu.Lock()
+	e, inCloud := p.n.entry, p.n.inCloud
+	v.mu.Unlock()
+	if !inCloud {
+		return fmt.Errorf("set the time of %q: %w", p.Name, errGone)
+	}
+	now, err := v.remote.SetTimes(ctx, e, p.Modified, e.Created)
+	if err != nil {
+		return fmt.Errorf("set the time of %q: %w", p.Name, err)
+	}
+	v.meta.Upsert(now, time.Now())
+	return v.done(p, journal.Change{}, func() {
+		v.own(now)
+		p.n.entry = now
+	})
+}
+
+// openSpool opens the spool file of a recorded put.
+func (v *Volume) openSpool(name string) (*os.File, error) {
+	f, err := v.journal.OpenSpool(name)
+	if err != nil {
+		return nil, fmt.Errorf("open spool file %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// alreadyThere looks whether an earlier attempt at a put has brought its bytes
+// under its name.
+func (v *Volume) alreadyThere(ctx context.Context, t remote.UploadTarget, src source) (upload.Result, bool, error) {
+	none := upload.Result{}
+	f, err := v.remote.List(ctx, t.Parent)
+	if err != nil {
+		return none, false, err
+	}
+	for _, e := range f.Contents {
+		if e.Folder || e.Name != t.Name || e.Size != src.size {
+			continue
+		}
+		h := sha1.New()
+		if _, err := io.Copy(h, io.NewSectionReader(src, 0, src.size)); err != nil {
+			return none, false, err
+		}
+		e, sums, err := v.remote.Checksum(ctx, e.FileID)
+		if err != nil {
+			return none, false, err
+		}
+		same := remote.SHA1(h.Sum(nil)) == sums.SHA1
+		return upload.Result{Entry: e, SHA1: sums.SHA1}, same, nil
+	}
+	return none, false, nil
+}

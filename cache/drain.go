@@ -1,0 +1,161 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pcloudfs/pcloudfs/cache/journal"
+	"github.com/pcloudfs/pcloudfs/cache/upload"
+	"github.com/pcloudfs/pcloudfs/remote"
+)
+
+const (
+	// lookahead is how many intents at the head of the queue are considered.
+	lookahead = 512
+
+	backoffMin = time.Second
+	backoffMax = time.Minute
+)
+
+// drain applies the queue until the volume ends.
+func (v *Volume) drain() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for v.ctx.Err() == nil {
+		v.mu.Lock()
+		garbage := v.garbage
+		v.garbage = nil
+		wake := v.schedule(time.Now())
+		v.mu.Unlock()
+		v.removeSpools(garbage...)
+		timer.Reset(wake)
+		select {
+		case <-v.kick:
+		case <-timer.C:
+		case <-v.ctx.Done():
+		}
+	}
+}
+
+// schedule starts the work that may start now and returns when to look again.
+// Volume.mu is held.
+//
+// The queue is applied in order. Of the unfinished intents before one, all must
+// be done (clear); only small new files may start while those before them are
+// small new files in flight (loose). Bytes of large files are sent ahead. Puts
+// of files that are open for writing, and removals of files that are being
+// read, are passed by: they have not been issued as far as order goes.
+func (v *Volume) schedule(now time.Time) time.Duration {
+	clear, loose := true, true
+	wake := time.Hour
+	for i, p := range v.queue {
+		if i >= lookahead || (!loose && v.running >= v.uploads) {
+			break
+		}
+		if p.Parked != "" || (!p.started && p.held() && !v.closing) {
+			continue
+		}
+		small := v.isSmallNew(p)
+		if p.started {
+			clear, loose = false, loose && small
+			continue
+		}
+		wait := p.notBefore.Sub(now)
+		if p.forced && p.Tries == 0 {
+			wait = 0
+		}
+		if wait > 0 {
+			wake = min(wake, wait)
+		}
+		ready := p.committed && wait <= 0 && v.running < v.uploads && v.hasParent(p)
+		switch {
+		case ready && p.bulk(v.small):
+			v.begin(p, v.send)
+			loose = false
+		case ready && (clear || (loose && small)):
+			v.begin(p, v.apply)
+			loose = loose && small
+		default:
+			loose = false
+		}
+		clear = false
+	}
+	return wake
+}
+
+// isSmallNew says whether p puts a new file in one request.
+func (v *Volume) isSmallNew(p *pending) bool {
+	return p.Op == opPut && p.Size <= v.small && p.over == nil && !p.n.inCloud && p.Base == nil
+}
+
+// bulk says whether p has bytes to send ahead of its turn.
+func (p *pending) bulk(small int64) bool { return p.Op == opPut && p.Size > small && !p.sent }
+
+// hasParent says whether the folder of a put is in pCloud, so that its bytes
+// have somewhere to go. Volume.mu is held.
+func (v *Volume) hasParent(p *pending) bool {
+	if p.Op == opRemove {
+		return true
+	}
+	_, ok := v.folderOf(p.Parent)
+	return ok
+}
+
+// begin gives an intent to a worker. Volume.mu is held.
+func (v *Volume) begin(p *pending, work func(context.Context, *pending) error) {
+	if v.closed {
+		return
+	}
+	p.started = true
+	v.running++
+	v.wg.Go(func() { v.end(p, work(v.ctx, p)) })
+}
+
+// end takes the result of a worker.
+func (v *Volume) end(p *pending, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.running--
+	p.started = false
+	defer v.broadcast()
+	switch {
+	case err == nil || v.ctx.Err() != nil:
+	case permanent(err):
+		v.park(p, err)
+	default:
+		p.Tries++
+		wait := min(backoffMin<<min(p.Tries-1, 10), backoffMax)
+		p.notBefore = time.Now().Add(wait)
+		v.log.Warn("not in pCloud yet, will try again", "op", p.Op, "name", p.Name, "in", wait, "err", err)
+	}
+}
+
+// permanent says whether repeating can't help.
+func permanent(err error) bool {
+	var re *remote.Error
+	switch {
+	case errors.Is(err, remote.ErrToken), errors.Is(err, remote.ErrWrongRegion):
+		return false // the account's trouble, not the file's
+	case errors.Is(err, upload.ErrSourceChanged), errors.Is(err, errGone):
+		return true
+	case errors.As(err, &re):
+		return re.Result != 0 && !re.Temporary()
+	}
+	return false
+}
+
+// park puts an intent aside that pCloud refuses. Its bytes and its place in
+// the view stay. Volume.mu is held.
+func (v *Volume) park(p *pending, err error) {
+	v.log.Error("pCloud refuses this; it is kept in the cache directory", "op", p.Op, "name", p.Name, "err", err)
+	p.Parked = err.Error()
+	p.n.err = fmt.Errorf("%s %q: %w", p.Op, p.Name, err)
+	rec := p.Intent
+	v.wg.Go(func() {
+		if err := v.journal.Commit(journal.Change{Put: []journal.Intent{rec}}); err != nil {
+			v.log.Error("the reason of a failure can't be recorded", "name", rec.Name, "err", err)
+		}
+	})
+}

@@ -1,0 +1,313 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/pcloudfs/pcloudfs/remote"
+)
+
+// Mkdir makes a folder. pCloud confirms it before Mkdir returns: lock
+// protocols are built on it.
+func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, error) {
+	if v.readOnly {
+		return Attr{}, ErrReadOnly
+	}
+	if err := checkName(name); err != nil {
+		return Attr{}, err
+	}
+	if err := v.clearSlot(ctx, dir, name); err != nil {
+		return Attr{}, err
+	}
+	parent, ok := v.folderOf(dir)
+	if !ok {
+		return Attr{}, fs.ErrNotExist
+	}
+	// Not ctx: a signal must not leave the caller in doubt about a lock. The
+	// client's own time limits end the wait.
+	e, err := v.createFolder(context.WithoutCancel(ctx), parent, name)
+	if err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			v.meta.Drop(parent)
+		}
+		return Attr{}, fmt.Errorf("make folder %q: %w", name, err)
+	}
+	now := time.Now()
+	v.meta.Upsert(e, now)
+	v.meta.Put(v.meta.Begin(e.FolderID), remote.Folder{Entry: e})
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.own(e)
+	v.touch(dir, now)
+	return v.attr(v.nodeOf(e), e), nil
+}
+
+// clearSlot makes sure that a name is free here and that pCloud has been told
+// so.
+func (v *Volume) clearSlot(ctx context.Context, dir NodeID, name string) error {
+	f, err := v.find(ctx, dir, name)
+	if err != nil {
+		return err
+	}
+	s := v.slots[dir][name]
+	v.mu.Unlock()
+	switch {
+	case f.id != 0:
+		return fs.ErrExist
+	case s == nil:
+		return nil
+	}
+	return v.await(ctx, func() uint64 {
+		var last uint64
+		for _, p := range v.queue {
+			for _, c := range p.claims {
+				if c.dir == dir && c.name == name && p.Parked == "" {
+					p.forced = true
+					last = max(last, p.Seq)
+				}
+			}
+		}
+		return last
+	}, v.syncTimeout)
+}
+
+// createFolder looks after a lost reply whether the folder is there. It can
+// not tell who made it, so it says that it exists when in doubt: a lock must
+// never be given to two.
+func (v *Volume) createFolder(ctx context.Context, parent remote.FolderID, name string) (remote.Entry, error) {
+	e, err := v.remote.CreateFolder(ctx, parent, name)
+	var re *remote.Error
+	if err == nil || !errors.As(err, &re) || !re.Uncertain() {
+		return e, err
+	}
+	before := err
+	f, err := v.remote.List(ctx, parent)
+	if err != nil {
+		return e, before
+	}
+	for _, e := range f.Contents {
+		if e.Folder && e.Name == name {
+			return remote.Entry{}, fmt.Errorf("%w, made by this or another client", fs.ErrExist)
+		}
+	}
+	return v.remote.CreateFolder(ctx, parent, name)
+}
+
+// Unlink removes a file's name. Open handles go on working.
+func (v *Volume) Unlink(ctx context.Context, dir NodeID, name string) error {
+	if v.readOnly {
+		return ErrReadOnly
+	}
+	at, err := v.find(ctx, dir, name)
+	if err != nil {
+		return err
+	}
+	if at.id == 0 {
+		v.mu.Unlock()
+		return fs.ErrNotExist
+	}
+	n, err := v.node(at.id, at.entry)
+	if err != nil {
+		v.mu.Unlock()
+		return err
+	}
+	defer v.release(n)
+	if n.folder {
+		v.mu.Unlock()
+		return ErrIsFolder
+	}
+	commit := v.unlink(n, dir, name)
+	v.mu.Unlock()
+	return commit()
+}
+
+// unlink takes the name from a file. Volume.mu is held.
+func (v *Volume) unlink(n *node, dir NodeID, name string) func() error {
+	now := time.Now()
+	v.touch(dir, now)
+	n.unlinked, n.ctime = true, now
+	var drop, add []*pending
+	if !n.inCloud && foldable(n.queue) {
+		drop = append(drop, n.queue...) // pCloud never hears of it
+		if n.over != nil {
+			add = append(add, newRemove(n.over, dir, name))
+			n.over = nil // its pin goes over to the removal
+			defer v.unpin(add[0].n)
+		}
+	} else {
+		drop = dropPuts(n)
+		add = append(add, newRemove(n, dir, name))
+	}
+	commit := v.submit(drop, add...)
+	v.displace(n)
+	if len(add) == 0 {
+		v.free(dir, name)
+	}
+	return commit
+}
+
+// dropPuts returns the intents of a node that are moot when it is removed.
+func dropPuts(n *node) (drop []*pending) {
+	for _, p := range n.queue {
+		if p.foldable() && (p.Op == opPut || p.Op == opTimes) {
+			drop = append(drop, p)
+		}
+	}
+	return drop
+}
+
+func newRemove(n *node, dir NodeID, name string) *pending {
+	p := &pending{n: n, claims: []claim{{dir, name, 0}}}
+	p.Op, p.Folder, p.Parent, p.Name = opRemove, n.folder, dir, name
+	p.remember(n)
+	return p
+}
+
+// release unpins a node without Volume.mu held.
+func (v *Volume) release(n *node) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.unpin(n)
+}
+
+// Rmdir removes an empty folder.
+func (v *Volume) Rmdir(ctx context.Context, dir NodeID, name string) error {
+	if v.readOnly {
+		return ErrReadOnly
+	}
+	for {
+		at, err := v.find(ctx, dir, name)
+		if err != nil {
+			return err
+		}
+		done, err := v.rmdir(at, dir, name)
+		v.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if done != nil {
+			return done()
+		}
+		if err := v.load(ctx, at.id); err != nil {
+			return err
+		}
+	}
+}
+
+// rmdir returns nothing when the folder has to be listed first. Volume.mu is
+// held.
+func (v *Volume) rmdir(at found, dir NodeID, name string) (func() error, error) {
+	if at.id == 0 {
+		return nil, fs.ErrNotExist
+	}
+	n, err := v.node(at.id, at.entry)
+	if err != nil {
+		return nil, err
+	}
+	defer v.unpin(n)
+	if !n.folder {
+		return nil, ErrNotFolder
+	}
+	switch empty, known := v.empty(n.id); {
+	case !known:
+		return nil, nil
+	case !empty:
+		return nil, ErrNotEmpty
+	}
+	n.unlinked = true
+	v.touch(dir, time.Now())
+	return v.submit(nil, newRemove(n, dir, name)), nil
+}
+
+// SetAttr changes the size and times of a node.
+func (v *Volume) SetAttr(ctx context.Context, id NodeID, ch Changes) (Attr, error) {
+	if v.readOnly {
+		return Attr{}, ErrReadOnly
+	}
+	if ch.Size != nil {
+		if err := v.resize(ctx, id, *ch.Size); err != nil {
+			return Attr{}, err
+		}
+	}
+	e, err := v.locate(ctx, id)
+	if err != nil {
+		return Attr{}, err
+	}
+	n, err := v.node(id, e)
+	if err != nil {
+		v.mu.Unlock()
+		return Attr{}, err
+	}
+	defer v.release(n)
+	commit := func() error { return nil }
+	if ch.Atime != nil {
+		n.atime = *ch.Atime
+	}
+	if ch.Mtime != nil {
+		commit = v.setMtime(n, *ch.Mtime)
+	}
+	n.ctime = time.Now()
+	v.mu.Unlock()
+	if err := commit(); err != nil {
+		return Attr{}, err
+	}
+	v.mu.Lock()
+	a := v.attr(id, remote.Entry{})
+	v.mu.Unlock()
+	return a, nil
+}
+
+// resize cuts or extends a file. Without an open handle that will be closed
+// later, the new version is recorded at once.
+func (v *Volume) resize(ctx context.Context, id NodeID, size int64) error {
+	h, _, err := v.OpenFile(ctx, id, OpenFlags{Write: true, Truncate: size == 0})
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	if size != 0 && size != h.c.size.Load() {
+		if err := h.truncate(ctx, size); err != nil {
+			return err
+		}
+	}
+	v.mu.Lock()
+	alone := h.c.writers == 1
+	v.mu.Unlock()
+	if alone {
+		return v.record(ctx, h.n, h.c)
+	}
+	return nil
+}
+
+// setMtime changes a modification time, with the next or a recorded put where
+// there is one. Volume.mu is held.
+func (v *Volume) setMtime(n *node, t time.Time) func() error {
+	n.mtime = t
+	switch {
+	case n.folder:
+		v.dirTimes[n.id] = dirTime{t: t, set: true}
+		return func() error { return nil } // pCloud sets a folder's time itself
+	case n.unlinked, n.content != nil && n.content.dirty:
+		return func() error { return nil }
+	}
+	if c := n.content; c != nil && c.put != nil && c.put.foldable() {
+		c.put.Modified = t
+		return v.rewrite(c.put)
+	}
+	if n.inCloud && len(n.queue) == 0 && n.entry.Modified.Unix() == t.Unix() {
+		return func() error { return nil }
+	}
+	p := &pending{n: n}
+	p.remember(n)
+	p.Op, p.Modified, p.Parent, p.Name = opTimes, t, n.parent, n.name
+	var drop []*pending
+	for _, q := range n.queue {
+		if q.Op == opTimes && q.foldable() {
+			drop = append(drop, q)
+		}
+	}
+	return v.submit(drop, p)
+}

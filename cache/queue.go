@@ -1,0 +1,415 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/pcloudfs/pcloudfs/cache/journal"
+	"github.com/pcloudfs/pcloudfs/cache/upload"
+)
+
+// ErrNoProgress says that an fsync gave up waiting. What it waited for stays
+// in the queue.
+var ErrNoProgress = errors.New("no progress in sending to pCloud")
+
+// pending is an intent that is not yet applied to pCloud. Fields are guarded
+// by Volume.mu, except those of the Intent while started is set, which then
+// belong to the worker.
+type pending struct {
+	journal.Intent
+	n      *node
+	over   *node         // put, rename: who had the name before, and has it in pCloud still
+	c      *contentState // put
+	sp     *spool        // put of a non-empty file
+	claims []claim
+
+	committed bool // is in the journal
+	started   bool // a worker has it
+	sent      bool // large put: the bytes are in pCloud and verified, or can only be sent whole
+	whole     bool // large put: pCloud refuses sessions
+	forced    bool // somebody waits for it: no settling
+	recovered bool // from a journal: may have been applied already
+
+	session   upload.State
+	notBefore time.Time // settle time or back-off
+}
+
+// claim is a slot that a pending intent decides about.
+type claim struct {
+	dir  NodeID
+	name string
+	node NodeID // 0: freed
+}
+
+// foldable says whether an intent can still be replaced by a later one.
+func (p *pending) foldable() bool { return p.committed && !p.started && !p.sent }
+
+func foldable(q []*pending) bool {
+	return !slices.ContainsFunc(q, func(p *pending) bool { return !p.foldable() })
+}
+
+// held says that a put must wait because its file is open for writing, or a
+// removal because readers still need the bytes. Others pass it.
+func (p *pending) held() bool {
+	switch {
+	case p.forced:
+		return false
+	case p.Op == opPut:
+		return p.c != nil && p.c.writers > 0
+	case p.Op == opRemove && !p.Folder:
+		c := p.n.content
+		return p.n.handles > 0 && c != nil && c.local == nil && c.base.size > 0
+	}
+	return false
+}
+
+// remember notes in an intent that is no put what pCloud said about its node,
+// so that a restart need not ask again.
+func (p *pending) remember(n *node) {
+	p.FileID, p.FolderID = n.entry.FileID, n.entry.FolderID
+	p.Size, p.Modified, p.Born = n.entry.Size, n.entry.Modified, n.entry.Created
+	if n.inCloud && !n.folder {
+		p.Base = &journal.Version{FileID: n.entry.FileID, Hash: n.entry.Hash}
+	}
+}
+
+// bytes is how much a pending intent has to send.
+func (p *pending) bytes() int64 {
+	if p.Op != opPut {
+		return 0
+	}
+	return p.Size
+}
+
+const (
+	opPut    journal.Op = "put"
+	opTimes  journal.Op = "times"
+	opRename journal.Op = "rename"
+	opRemove journal.Op = "remove"
+)
+
+// submit takes intents out of the queue and puts others in, in memory. The
+// caller holds Volume.mu, gives it up, and then calls the function returned,
+// which writes the change to the journal in one transaction.
+func (v *Volume) submit(drop []*pending, add ...*pending) func() error {
+	var ch journal.Change
+	for _, p := range add { // before the drops: they may share a spool file
+		p.Seq = v.journal.NextSeq()
+		p.Issued = time.Now()
+		p.Node = p.n.id
+		if p.over != nil {
+			p.Replaced = p.over.id
+		}
+		v.enqueue(p)
+		ch.Put = append(ch.Put, p.Intent)
+	}
+	for _, p := range drop {
+		ch.Delete = append(ch.Delete, p.Seq)
+		v.remove(p)
+	}
+	return func() error {
+		if len(ch.Put) == 0 && len(ch.Delete) == 0 {
+			return nil
+		}
+		err := v.journal.Commit(ch)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		for _, p := range add {
+			p.committed = true
+		}
+		v.kickLocked()
+		if err != nil {
+			return spoolError("write the journal", err)
+		}
+		return nil
+	}
+}
+
+// rewrite records an intent again after a change that does not alter its place
+// in the queue. Volume.mu is held when it is called and not when the function
+// that it returns is.
+func (v *Volume) rewrite(p *pending) func() error {
+	p.committed = false // no worker takes it meanwhile
+	rec := p.Intent
+	return func() error {
+		err := v.journal.Commit(journal.Change{Put: []journal.Intent{rec}})
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		p.committed = true
+		v.kickLocked()
+		if err != nil {
+			return spoolError("write the journal", err)
+		}
+		return nil
+	}
+}
+
+// enqueue makes an intent effective in memory. Volume.mu is held.
+func (v *Volume) enqueue(p *pending) {
+	v.queue = append(v.queue, p)
+	p.n.queue = append(p.n.queue, p)
+	p.n.pins++
+	if p.over != nil {
+		p.over.pins++
+	}
+	for _, c := range p.claims {
+		v.claim(c.dir, c.name, c.node)
+	}
+	if p.sp != nil {
+		p.sp.refs++
+		p.sp.frozen = max(p.sp.frozen, p.Size)
+	}
+	if p.c != nil {
+		p.c.put = p
+	}
+}
+
+// remove takes an intent out of memory: applied, or replaced by another.
+// Volume.mu is held.
+func (v *Volume) remove(p *pending) {
+	is := func(q *pending) bool { return q == p }
+	v.queue = slices.DeleteFunc(v.queue, is)
+	p.n.queue = slices.DeleteFunc(p.n.queue, is)
+	for _, c := range p.claims {
+		v.unclaim(c.dir, c.name)
+	}
+	if p.c != nil && p.c.put == p {
+		p.c.put = nil
+	}
+	if sp := p.sp; sp != nil {
+		sp.frozen = 0
+		for _, q := range p.n.queue {
+			if q.sp == sp {
+				sp.frozen = max(sp.frozen, q.Size)
+			}
+		}
+		if last := v.unrefSpool(sp); last != nil {
+			v.garbage = append(v.garbage, last)
+		}
+	}
+	if p.over != nil {
+		v.unpin(p.over)
+	}
+	v.unpin(p.n)
+	v.progress++
+	v.broadcast()
+}
+
+// broadcast wakes all who wait for the queue. Volume.mu is held.
+func (v *Volume) broadcast() {
+	close(v.changed)
+	v.changed = make(chan struct{})
+	v.kickLocked()
+}
+
+// kickLocked makes the drainer look at the queue again.
+func (v *Volume) kickLocked() {
+	select {
+	case v.kick <- struct{}{}:
+	default:
+	}
+}
+
+// record writes the present bytes of a file to the journal as a put, if they
+// changed since the last.
+func (v *Volume) record(ctx context.Context, n *node, c *contentState) error {
+	if err := c.lock(ctx); err != nil {
+		return err
+	}
+	defer c.unlock()
+	v.mu.Lock()
+	if !c.dirty || n.unlinked || n.content != c {
+		v.mu.Unlock()
+		return nil
+	}
+	p := v.newPut(n, c)
+	var drop []*pending
+	for _, q := range n.queue {
+		if q.foldable() && (q.Op == opPut || q.Op == opTimes || !n.inCloud) {
+			drop = append(drop, q)
+		}
+	}
+	c.dirty = false
+	commit := v.submit(drop, p)
+	v.mu.Unlock()
+	if err := commit(); err != nil {
+		v.mu.Lock()
+		c.dirty = true
+		v.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// newPut describes the present bytes of a file under its present name.
+// Volume.mu is held.
+func (v *Volume) newPut(n *node, c *contentState) *pending {
+	p := &pending{n: n, c: c, sp: c.local, over: n.over}
+	p.Op, p.Parent, p.Name = opPut, n.parent, n.name
+	p.Size, p.Modified, p.Born = c.size.Load(), n.mtime, n.birth
+	if p.sp != nil {
+		p.Spool = p.sp.name
+	}
+	if p.Modified.IsZero() {
+		p.Modified = time.Now()
+	}
+	p.notBefore = time.Now().Add(v.settleTime)
+	switch {
+	case n.inCloud:
+		p.FileID = n.entry.FileID
+		p.Base = &journal.Version{FileID: n.entry.FileID, Hash: n.entry.Hash}
+	case n.over != nil && n.over.inCloud:
+		p.Base = &journal.Version{FileID: n.over.entry.FileID, Hash: n.over.entry.Hash}
+	}
+	p.claims = []claim{{n.parent, n.name, n.id}}
+	return p
+}
+
+// settle waits until all intents of a node, and all that were issued before
+// them, are applied or parked.
+func (v *Volume) settle(ctx context.Context, id NodeID) error {
+	return v.await(ctx, func() uint64 {
+		var last uint64
+		if n := v.nodes[id]; n != nil && !n.unlinked {
+			for _, p := range n.queue {
+				if p.Parked == "" {
+					last = max(last, p.Seq)
+				}
+			}
+		}
+		return last
+	}, v.syncTimeout)
+}
+
+// await forces everything up to the sequence number that until returns, and
+// waits until it returns 0. until is called with Volume.mu held. With a limit,
+// a time without any progress ends the wait.
+func (v *Volume) await(ctx context.Context, until func() uint64, limit time.Duration) error {
+	var timeout <-chan time.Time
+	var timer *time.Timer
+	if limit > 0 {
+		timer = time.NewTimer(limit)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	seen := uint64(0)
+	for {
+		v.mu.Lock()
+		last := until()
+		if last == 0 {
+			v.mu.Unlock()
+			return nil
+		}
+		for _, p := range v.queue {
+			if p.Seq <= last {
+				p.forced = p.forced || p.Op != opRemove
+			}
+		}
+		if v.closed {
+			v.mu.Unlock()
+			return fmt.Errorf("%w: the volume was closed", ErrNoProgress)
+		}
+		if timer != nil && v.progress != seen {
+			seen = v.progress
+			timer.Reset(limit)
+		}
+		v.kickLocked()
+		ch := v.changed
+		v.mu.Unlock()
+		select {
+		case <-ch:
+		case <-timeout:
+			return fmt.Errorf("%w for %v", ErrNoProgress, limit)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// SyncDir waits until everything that was issued so far is in pCloud. It fails
+// for what can't be sent and lies below the folder.
+func (v *Volume) SyncDir(ctx context.Context, id NodeID) error {
+	if err := v.recordAll(ctx); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	last := uint64(0)
+	for _, p := range v.queue {
+		last = max(last, p.Seq)
+	}
+	v.mu.Unlock()
+	err := v.await(ctx, func() uint64 {
+		for _, p := range v.queue {
+			if p.Seq <= last && p.Parked == "" && (!p.held() || p.Op == opPut) {
+				return last
+			}
+		}
+		return 0
+	}, v.syncTimeout)
+	if err != nil {
+		return err
+	}
+	return v.parkedBelow(id)
+}
+
+// parkedBelow returns the failure of something below a folder.
+func (v *Volume) parkedBelow(id NodeID) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, p := range v.queue {
+		if p.Parked != "" && v.below(p.Parent, id) {
+			return fmt.Errorf("%q can't be sent to pCloud: %s", p.Name, p.Parked)
+		}
+	}
+	return nil
+}
+
+// below says whether folder is dir or lies below it, as far as memory knows.
+// Volume.mu is held.
+func (v *Volume) below(folder, dir NodeID) bool {
+	for range 4096 { // deeper than any path; ends what a garbled tree would not
+		if folder == dir {
+			return true
+		}
+		if folder == RootNode {
+			return false
+		}
+		if n := v.nodes[folder]; n != nil {
+			folder = n.parent
+			continue
+		}
+		fid, ok := v.folderOf(folder)
+		e, held := v.meta.Folder(fid)
+		if !ok || !held {
+			return false
+		}
+		folder = v.nodeOfFolder(e.ParentID)
+	}
+	return false
+}
+
+// recordAll records the bytes of files that are open and were not closed since
+// they changed.
+func (v *Volume) recordAll(ctx context.Context) error {
+	type open struct {
+		n *node
+		c *contentState
+	}
+	var dirty []open
+	v.mu.Lock()
+	for _, n := range v.nodes {
+		if n.content != nil && n.content.dirty {
+			dirty = append(dirty, open{n, n.content})
+		}
+	}
+	v.mu.Unlock()
+	for _, o := range dirty {
+		if err := v.record(ctx, o.n, o.c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
