@@ -69,4 +69,3 @@ func (c *Cache) outdated(t Token, f remote.Folder) bool {
 func (c *Cache) fresh(l *listing) bool {
 	return l.clock > c.expired && (c.ttl == 0 || time.Since(l.at) < c.ttl)
 }
-

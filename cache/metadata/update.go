@@ -19,6 +19,9 @@ func (c *Cache) Upsert(e remote.Entry, at time.Time) {
 	defer c.mu.Unlock()
 	c.clock++
 	if e.Deleted {
+		if _, ok := c.nodes[keyOf(e)]; !ok {
+			c.touch(folderKey(e.ParentID), at)
+		}
 		c.remove(keyOf(e), at)
 		return
 	}
