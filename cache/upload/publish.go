@@ -48,7 +48,7 @@ func (u *Uploader) saved(ctx context.Context, w want, e remote.Entry) (Result, e
 		return Result{Entry: e}, fmt.Errorf("save %q: %w: stored %d bytes of %d", w.Name, ErrMismatch, e.Size, w.size)
 	}
 	if e.Conflicted {
-		return u.conflicted(ctx, w, e), nil
+		return u.conflicted(ctx, w, e)
 	}
 	return Result{Entry: e, SHA1: w.sha1}, nil
 }
@@ -67,9 +67,10 @@ func (u *Uploader) afterSave(ctx context.Context, w want, st State, cause error)
 		if err != nil {
 			return Result{}, false, fmt.Errorf("save %q: outcome unknown: %w", w.Name, err)
 		}
-		if r, ok := s.outcome(w); ok {
+		if s.outcome(w) {
 			u.o.Log.Debug("save had taken effect", slog.String("name", w.Name))
-			return r, true, nil
+			r, err := u.tidy(ctx, w, s, 0)
+			return r, err == nil, err
 		}
 		gone := errors.Is(cause, remote.ErrNoUpload)
 		if !gone {

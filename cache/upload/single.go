@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 const mismatches = 3
 
 // undoTime is how long a call may go on after its context to repair damage.
-const undoTime = 20 * time.Second
+const undoTime = time.Minute
 
 // Single uploads src with one request (pCloud API 7.8). The server's digest in
 // the reply is compared with what was sent; if it is wrong the file is sent
@@ -107,7 +108,7 @@ func (s *single) stored(ctx context.Context, e remote.Entry, sha1 remote.SHA1) (
 		// If there was a damaged file, somebody has overwritten it.
 		s.bad = nil
 		w := want{UploadTarget: s.t, size: s.size, sha1: sha1}
-		return s.u.conflicted(ctx, w, e), nil
+		return s.u.conflicted(ctx, w, e)
 	}
 	return Result{Entry: e, SHA1: sha1}, nil
 }
@@ -135,8 +136,12 @@ func (s *single) afterLoss(ctx context.Context) (Result, bool, error) {
 	if err != nil {
 		return Result{}, false, fmt.Errorf("upload %q: outcome unknown: %w", s.t.Name, err)
 	}
-	r, ok := v.outcome(w)
-	return r, ok, nil
+	if !v.outcome(w) {
+		return Result{}, false, nil
+	}
+	s.bad = nil
+	r, err := s.u.tidy(ctx, w, v, 0)
+	return r, err == nil, err
 }
 
 // mismatch deals with a file e that the server stored with other bytes than
@@ -184,13 +189,22 @@ type reverter interface {
 // undo takes the damaged file away, if it still is what we made: a new file is
 // deleted, an overwritten one gets the version back that it had.
 func (s *single) undo(ctx context.Context) error {
-	bad := *s.bad
-	if bad.FileID == 0 {
+	if s.bad.FileID == 0 {
 		return nil
 	}
 	// Also when the caller has given up: the damage can be seen.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
+	return s.u.insist(ctx, func() error {
+		err := s.undoOnce(ctx, *s.bad)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+}
+
+func (s *single) undoOnce(ctx context.Context, bad remote.Entry) error {
 	now, err := s.u.o.Remote.Stat(ctx, bad.FileID)
 	if err != nil || now.Hash != bad.Hash {
 		return err

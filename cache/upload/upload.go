@@ -150,9 +150,18 @@ func (u *Uploader) pause(ctx context.Context, n int) error {
 // retry calls f until it succeeds, fails for good, or has failed Tries times.
 // f must be safe to repeat.
 func (u *Uploader) retry(ctx context.Context, f func() error) error {
+	return u.retryTimes(ctx, u.o.Tries, f)
+}
+
+// insist is retry for what cannot be left to the caller to repeat.
+func (u *Uploader) insist(ctx context.Context, f func() error) error {
+	return u.retryTimes(ctx, 5*u.o.Tries, f)
+}
+
+func (u *Uploader) retryTimes(ctx context.Context, tries int, f func() error) error {
 	for n := 1; ; n++ {
 		err := f()
-		if err == nil || ctx.Err() != nil || !temporary(err) || n >= u.o.Tries {
+		if err == nil || ctx.Err() != nil || !temporary(err) || n >= tries {
 			return err
 		}
 		if u.pause(ctx, n) != nil {

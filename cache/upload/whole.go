@@ -40,8 +40,8 @@ func (u *Uploader) Whole(ctx context.Context, t remote.UploadTarget, src Source)
 	if err != nil {
 		return Result{}, err
 	}
-	if r, done := s.outcome(w); done {
-		return r, nil
+	if s.outcome(w) {
+		return u.present(ctx, w, s, s.names[tempName(w)])
 	}
 	temp, err := u.stage(ctx, w, src)
 	if err != nil {
@@ -59,10 +59,15 @@ func tempName(w want) string {
 	return TempPrefix + hex.EncodeToString(h.Sum(nil)[:8]) + TempSuffix
 }
 
+// temp is w under its temporary name.
+func (w want) temp() want {
+	w.Name, w.If = tempName(w), remote.Condition{}
+	return w
+}
+
 // stage uploads src under its temporary name, unless it is there.
 func (u *Uploader) stage(ctx context.Context, w want, src Source) (remote.Entry, error) {
-	tw := w
-	tw.Name, tw.If = tempName(w), remote.Condition{}
+	tw := w.temp()
 	s, err := u.look(ctx, tw)
 	if err != nil {
 		return remote.Entry{}, err
@@ -75,28 +80,51 @@ func (u *Uploader) stage(ctx context.Context, w want, src Source) (remote.Entry,
 		err = fmt.Errorf("%w: its bytes are not those that were sent", ErrSourceChanged)
 	}
 	if errors.Is(err, ErrMismatch) || errors.Is(err, ErrSourceChanged) {
-		if derr := u.deleteTemp(ctx, tw); derr != nil {
-			u.o.Log.Warn("temporary file stays", slog.String("name", tw.Name), slog.Any("err", derr))
+		if s, err := u.look(ctx, tw); err == nil && s.at != nil {
+			u.deleteTemp(ctx, tw, s.at.FileID)
 		}
 	}
 	return r.Entry, err
 }
 
-// deleteTemp deletes whatever has the temporary name.
-func (u *Uploader) deleteTemp(ctx context.Context, tw want) error {
-	s, err := u.look(ctx, tw)
-	if err != nil || s.at == nil {
-		return err
+// present ends an upload whose bytes are there already, and deletes the
+// temporary file that an earlier call has left, if any.
+func (u *Uploader) present(ctx context.Context, w want, s sight, temp remote.FileID) (Result, error) {
+	if temp != 0 {
+		if err := u.deleteTemp(ctx, w.temp(), temp); err != nil && (ctx.Err() != nil || temporary(err)) {
+			return Result{}, fmt.Errorf("upload %q: delete the temporary file: %w", w.Name, err)
+		}
 	}
-	return u.o.Remote.DeleteFile(ctx, s.at.FileID)
+	return u.tidy(ctx, w, s, 0)
+}
+
+// deleteTemp deletes the file id, if it has the temporary name.
+func (u *Uploader) deleteTemp(ctx context.Context, tw want, id remote.FileID) error {
+	err := u.insist(ctx, func() error {
+		now, err := u.o.Remote.Stat(ctx, id)
+		if err == nil && now.Name == tw.Name {
+			err = u.o.Remote.DeleteFile(ctx, id)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		u.o.Log.Warn("temporary file stays", slog.String("name", tw.Name), slog.Any("err", err))
+	}
+	return err
 }
 
 // place gives the staged file its name, or a conflict name.
 func (u *Uploader) place(ctx context.Context, w want, temp remote.Entry) (Result, error) {
 	for n := 1; ; n++ {
-		s, err := u.look(ctx, w)
+		s, err := u.lookUntil(ctx, w, func(s sight) bool { return s.met(w.If) })
 		if err != nil {
 			return Result{}, err
+		}
+		if s.outcome(w) { // which the first look did not show yet
+			return u.present(ctx, w, s, temp.FileID)
 		}
 		name, ok := w.Name, s.met(w.If)
 		if !ok {
@@ -146,14 +174,16 @@ func (u *Uploader) placed(w want, s sight, e remote.Entry) Result {
 
 // freeConflictName makes a name as the server does for a file whose condition
 // does not hold (pCloud API 8.6).
-func freeConflictName(base string, taken map[string]bool) string {
+func freeConflictName(base string, taken map[string]remote.FileID) string {
 	stem, ext := base, ""
 	if i := strings.LastIndexByte(base, '.'); i > 0 {
 		stem, ext = base[:i], base[i:]
 	}
 	name := stem + conflictMark + ext
-	for n := 1; taken[name]; n++ {
+	for n := 1; ; n++ {
+		if _, ok := taken[name]; !ok {
+			return name
+		}
 		name = fmt.Sprintf("%s%s (%d)%s", stem, conflictMark, n, ext)
 	}
-	return name
 }
