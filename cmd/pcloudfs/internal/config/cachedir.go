@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,22 @@ import (
 
 // Identity names what a cache directory belongs to: the server, the account and
 // the folder. It contains no token, so a new token keeps the cache.
-func Identity(server string, userID uint64, path string) string {
+//
+// pCloud's servers are known by their host name. A server given by -o endpoint
+// is known by the authority that signs for it, if there is one of its own, and
+// its host name; it may change its port.
+func Identity(host string, m Mount, authority []byte, userID uint64, path string) string {
+	server := host
+	if m.Endpoint != "" {
+		server = m.Endpoint
+		if h, _, err := net.SplitHostPort(m.Endpoint); err == nil {
+			server = h
+		}
+		if authority != nil {
+			sum := sha256.Sum256(authority)
+			server += "+" + hex.EncodeToString(sum[:8])
+		}
+	}
 	return fmt.Sprintf("%s/u%d/%s", strings.ToLower(server), userID, path)
 }
 
@@ -35,7 +51,7 @@ func CacheDir(m Mount, cacheHome, identity, mountpoint string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the cache directory: %w", err)
 	}
-	if within(mountpoint, real) {
+	if Within(mountpoint, real) {
 		return "", fmt.Errorf("the cache directory %s lies below the mount point; use -o cachedir=DIR elsewhere", dir)
 	}
 	return dir, nil
@@ -55,8 +71,8 @@ func dirName(identity string) string {
 	return server + "-" + hex.EncodeToString(sum[:8])
 }
 
-// within reports whether path is dir or lies below it; both are clean.
-func within(dir, path string) bool {
+// Within reports whether path is dir or lies below it; both are clean.
+func Within(dir, path string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }

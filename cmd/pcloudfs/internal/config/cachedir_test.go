@@ -12,13 +12,16 @@ func TestCacheDirIsPrivateAndOnePerIdentity(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	seen := map[string]string{}
+	local := Mount{Endpoint: "[::1]:8443"}
 	for _, id := range []string{
-		Identity("api.pcloud.com", 1, ""),
-		Identity("eapi.pcloud.com", 1, ""),
-		Identity("api.pcloud.com", 2, ""),
-		Identity("api.pcloud.com", 1, "a"),
-		Identity("api.pcloud.com", 1, "a/b"),
-		Identity("[::1]:8443", 1, "../.."),
+		Identity("api.pcloud.com", Mount{}, nil, 1, ""),
+		Identity("eapi.pcloud.com", Mount{}, nil, 1, ""),
+		Identity("api.pcloud.com", Mount{}, nil, 2, ""),
+		Identity("api.pcloud.com", Mount{}, nil, 1, "a"),
+		Identity("api.pcloud.com", Mount{}, nil, 1, "a/b"),
+		Identity("api.pcloud.com", local, nil, 1, "../.."),
+		Identity("api.pcloud.com", local, []byte("a"), 1, "../.."),
+		Identity("api.pcloud.com", local, []byte("b"), 1, "../.."),
 	} {
 		dir, err := CacheDir(Mount{}, home, id, "/mnt")
 		require.NoError(t, err)
@@ -32,6 +35,14 @@ func TestCacheDirIsPrivateAndOnePerIdentity(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, dir, again)
 	}
+}
+
+func TestIdentitySurvivesAnotherPort(t *testing.T) {
+	t.Parallel()
+	ca := []byte("authority")
+	a := Identity("api.pcloud.com", Mount{Endpoint: "localhost:1"}, ca, 1, "f")
+	b := Identity("eapi.pcloud.com", Mount{Endpoint: "LOCALHOST:2"}, ca, 1, "f")
+	require.Equal(t, a, b)
 }
 
 func TestCacheDirTakesTheGivenOne(t *testing.T) {

@@ -175,7 +175,7 @@ func parseFsName(v string) (string, error) {
 
 func parseEndpoint(v string) (string, error) {
 	host, port, err := net.SplitHostPort(v)
-	if err != nil || host == "" || strings.ContainsAny(host, "/@?# ") {
+	if err != nil || host == "" || strings.ContainsAny(v, "/@?# ") {
 		return "", fmt.Errorf("%q is not HOST:PORT", v)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {

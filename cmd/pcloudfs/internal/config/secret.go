@@ -15,7 +15,7 @@ import (
 const EnvToken = "PCLOUDFS_AUTHID"
 
 // ErrNoToken says that no place gave a token.
-var ErrNoToken = errors.New("no access token; set " + EnvToken + ", use -o authfile=FILE, or append ?authid=TOKEN to SOURCE")
+var ErrNoToken = errors.New("no access token; set " + EnvToken + ", use -o authfile=FILE, or put authid into the URL")
 
 // Token returns the token to use, by the precedence of the package comment.
 // Errors never contain it. getenv is asked for EnvToken only.
@@ -87,9 +87,9 @@ func private(f *os.File, name string) error {
 	return nil
 }
 
-// CertPool returns the certificates to trust: those of m.CAFile, or nil for the
-// system's.
-func CertPool(m Mount) (*x509.CertPool, error) {
+// Authority reads m.CAFile: the certificates to trust in place of the system's,
+// in PEM format, or nil if no file is named.
+func Authority(m Mount) ([]byte, error) {
 	if m.CAFile == "" {
 		return nil, nil
 	}
@@ -97,9 +97,8 @@ func CertPool(m Mount) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ca: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("ca: %s holds no certificate in PEM format", m.CAFile)
 	}
-	return pool, nil
+	return pem, nil
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	encpem "encoding/pem"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,13 +97,20 @@ func TestTokenRefusesForeignAuthFile(t *testing.T) {
 	require.ErrorContains(t, err, "belongs to another user (uid 12345)")
 }
 
-func TestCertPool(t *testing.T) {
+func TestAuthority(t *testing.T) {
 	t.Parallel()
-	pool, err := CertPool(Mount{})
+	pem, err := Authority(Mount{})
 	require.NoError(t, err)
-	require.Nil(t, pool, "nil means the certificates of the system")
-	_, err = CertPool(Mount{CAFile: "/nonexistent/ca"})
+	require.Nil(t, pem, "nil means the certificates of the system")
+	_, err = Authority(Mount{CAFile: "/nonexistent/ca"})
 	require.ErrorContains(t, err, "/nonexistent/ca")
-	_, err = CertPool(Mount{CAFile: authFile(t, "no certificate", 0o644)})
+	_, err = Authority(Mount{CAFile: authFile(t, "no certificate", 0o644)})
 	require.ErrorContains(t, err, "no certificate in PEM format")
+
+	srv := httptest.NewTLSServer(nil)
+	defer srv.Close()
+	cert := string(encpem.EncodeToMemory(&encpem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	pem, err = Authority(Mount{CAFile: authFile(t, cert, 0o644)})
+	require.NoError(t, err)
+	require.Equal(t, cert, string(pem))
 }
