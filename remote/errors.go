@@ -77,7 +77,7 @@ func (e *Error) Error() string {
 		if e.Message != "" {
 			fmt.Fprintf(&b, " %q", e.Message)
 		}
-	} else if e.Status != 0 && e.Status/100 != 2 {
+	} else if e.Status != 0 && (e.Err == nil || e.Status/100 != 2) {
 		fmt.Fprintf(&b, ": HTTP status %d", e.Status)
 	}
 	if e.Err != nil {
@@ -117,10 +117,10 @@ func (e *Error) Is(target error) bool {
 // end of the caller's own context is not temporary.
 func (e *Error) Temporary() bool {
 	switch {
-	case e.Result != 0:
-		return temporary(e.Result)
 	case e.local, errors.Is(e.Err, context.Canceled), errors.Is(e.Err, context.DeadlineExceeded):
 		return false
+	case e.Result != 0:
+		return temporary(e.Result)
 	case e.Status != 0 && e.Status/100 != 2:
 		return e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status >= 500
 	case e.garbled, errors.Is(e.Err, io.ErrUnexpectedEOF), errors.Is(e.Err, ErrTimeout), errors.Is(e.Err, errTransport),
@@ -134,6 +134,16 @@ func (e *Error) Temporary() bool {
 // Look at the remote state before repeating it (pCloud API 7.21). Always false
 // for calls that change nothing.
 func (e *Error) Uncertain() bool { return e.uncertain }
+
+// endedBy adds the end of the caller's context, which came while the call
+// waited for its next attempt.
+func (e *Error) endedBy(err error) *Error {
+	if e.Err != nil {
+		err = fmt.Errorf("%w after: %w", err, e.Err)
+	}
+	e.Err = err
+	return e
+}
 
 // unauthorised reports a refusal by the front end of the API.
 func (e *Error) unauthorised() bool {

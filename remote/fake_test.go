@@ -110,15 +110,18 @@ var html = answer(http.StatusOK, "<html><body>Please log in to the hotel network
 
 // lost is a request that was sent and never answered.
 func lost(r *http.Request) (*http.Response, error) {
-	t := httptrace.ContextClientTrace(r.Context())
-	t.GetConn("host")
-	t.GotConn(httptrace.GotConnInfo{})
+	if t := httptrace.ContextClientTrace(r.Context()); t != nil {
+		t.GetConn("host")
+		t.GotConn(httptrace.GotConnInfo{})
+	}
 	return nil, errors.New("read: connection reset by peer")
 }
 
 // unreachable is a request for which there was no connection.
 func unreachable(r *http.Request) (*http.Response, error) {
-	httptrace.ContextClientTrace(r.Context()).GetConn("host")
+	if t := httptrace.ContextClientTrace(r.Context()); t != nil {
+		t.GetConn("host")
+	}
 	return nil, errors.New("dial tcp: connection refused")
 }
 

@@ -50,8 +50,8 @@ func (c *Client) retry(ctx context.Context, how repeat, done []int, attempt func
 			err.unknown && how == once && !err.repeatable {
 			return err
 		}
-		if c.pause(ctx, n, err) != nil {
-			return err
+		if werr := c.pause(ctx, n, err); werr != nil {
+			return err.endedBy(werr)
 		}
 	}
 }

@@ -107,8 +107,8 @@ func (c *Client) appendUpload(ctx context.Context, id UploadID, off, n int64, ne
 		if broken++; ctx.Err() != nil || e.final || broken >= c.o.Attempts || !missed && !(e.uncertain && e.Temporary()) {
 			return err
 		}
-		if c.pause(ctx, broken, e) != nil {
-			return err
+		if werr := c.pause(ctx, broken, e); werr != nil {
+			return e.endedBy(werr)
 		}
 		st, ierr := c.UploadInfo(ctx, id)
 		switch {
