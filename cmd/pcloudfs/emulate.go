@@ -15,7 +15,7 @@ import (
 	"github.com/pcloudfs/pcloudfs/remote/pcloudtest"
 )
 
-const emulateHelp = `Runs a pCloud server with one account, for tests of pCloud clients, until it is
+const emulateHelp = `Runs a pCloud server with one account, for tests of clients, until it is
 interrupted. When it is ready it prints one line to standard output:
   {"api":"HOST:PORT","content":"HOST:PORT","ca":"FILE","app_token":"...",
    "account_token":"..."}
@@ -52,8 +52,8 @@ func newEmulate(env environment) *cobra.Command {
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.server.Listen, "listen", defaultListen, "`ADDR` (HOST:PORT) of the API")
-	fl.StringVar(&f.server.ContentListen, "content-listen", "", "`ADDR` for file contents (default: a free port)")
+	fl.StringVar(&f.server.Listen, "listen", defaultListen, "`ADDR` of the API")
+	fl.StringVar(&f.server.ContentListen, "content-listen", "", "`ADDR` for contents (default: a free port)")
 	fl.StringVar(&f.server.Dir, "data", "", "`DIR` that keeps the account (default: memory)")
 	fl.StringVar(&f.region, "region", "us", "region, `us|eu`")
 	fl.StringVar(&f.server.App, "app", "pcloudfs", "`NAME` of the application")
