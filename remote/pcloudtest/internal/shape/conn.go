@@ -290,8 +290,7 @@ func (c *Conn) Close() error {
 	if !c.markClosed() {
 		return c.opError("close", net.ErrClosed)
 	}
-	c.in.leave(errLeft)
-	c.in.finish(net.ErrClosed, time.Time{})
+	c.in.leave(net.ErrClosed, errLeft)
 	c.mu.Lock()
 	drain := c.lineOut && !c.lineOutEnded
 	c.mu.Unlock()
@@ -307,14 +306,15 @@ func (c *Conn) Close() error {
 // client sees a reset rather than an end.
 func (c *Conn) Reset() error {
 	first := c.markClosed()
-	c.in.kill(net.ErrClosed)
-	c.out.kill(net.ErrClosed)
+	// Before the lines end: send would close in the ordinary way.
 	switch i := c.inner.(type) {
 	case interface{ SetLinger(sec int) error }: // *net.TCPConn
 		i.SetLinger(0)
 	case interface{ Reset() error }:
 		i.Reset()
 	}
+	c.in.kill(net.ErrClosed)
+	c.out.kill(net.ErrClosed)
 	err := c.finish()
 	if !first {
 		return nil

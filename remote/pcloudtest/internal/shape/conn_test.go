@@ -343,6 +343,26 @@ func TestCloseEndsWaitingCalls(t *testing.T) {
 	}
 }
 
+func TestCloseDoesNotWaitForTheClientsEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, Conditions{RTT: rtt})
+		client, server := s.pair(t)
+		got := make(chan error, 1)
+		go func() {
+			_, err := server.Read(make([]byte, 1))
+			got <- err
+		}()
+		synctest.Wait()
+		begin := time.Now()
+		client.Close() // arrives half a round trip later
+		synctest.Wait()
+		server.Close()
+		require.ErrorIs(t, <-got, net.ErrClosed)
+		require.Zero(t, time.Since(begin))
+	})
+}
+
 func TestClientsEndArrivesAfterItsData(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

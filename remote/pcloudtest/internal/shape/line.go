@@ -166,15 +166,17 @@ func (l *line) finish(err error, due time.Time) {
 	poke(l.drained)
 }
 
-// leave ends the line for the reader: what is queued is dropped and writers
-// get err.
-func (l *line) leave(err error) {
+// leave ends the line for the reader, who closes: what is queued is dropped,
+// writers get gone, and reads that wait get err whatever was to come.
+func (l *line) leave(err, gone error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gone == nil {
-		l.gone = err
+		l.gone = gone
 	}
+	l.end, l.endAt = err, time.Time{}
 	l.queue, l.size = nil, 0
+	poke(l.filled)
 	poke(l.drained)
 }
 

@@ -162,8 +162,7 @@ func (c *memConn) Write(p []byte) (int, error) {
 func (c *memConn) Close() error {
 	c.end(func() {
 		c.out.finish(io.EOF, time.Time{})
-		c.in.leave(syscall.EPIPE)
-		c.in.finish(net.ErrClosed, time.Time{})
+		c.in.leave(net.ErrClosed, syscall.EPIPE)
 	})
 	return nil
 }
