@@ -121,6 +121,8 @@ func (e *Error) Temporary() bool {
 		return false
 	case e.Result != 0:
 		return temporary(e.Result)
+	case e.garbled && e.Method == contentMethod:
+		return true // another link, another host
 	case e.Status != 0 && e.Status/100 != 2:
 		return e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status >= 500
 	case e.garbled, errors.Is(e.Err, io.ErrUnexpectedEOF), errors.Is(e.Err, ErrTimeout), errors.Is(e.Err, errTransport),

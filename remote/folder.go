@@ -103,18 +103,18 @@ func (c *Client) listed(l *listing, k *call, r io.Reader, secret string) error {
 // missing folders are made. An error that is fs.ErrNotExist names the
 // component that is missing.
 func (c *Client) ResolveFolder(ctx context.Context, path string, create bool) (Entry, error) {
+	names := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	for _, name := range names {
+		if err := newName("listfolder", name); err != nil {
+			return Entry{}, err
+		}
+	}
 	f, err := c.ListFolders(ctx, RootFolder)
 	if err != nil {
 		return Entry{}, err
 	}
 	at := f.Entry
-	for name := range strings.SplitSeq(path, "/") {
-		if name == "" {
-			continue
-		}
-		if err := newName("listfolder", name); err != nil {
-			return Entry{}, err
-		}
+	for _, name := range names {
 		if at.FolderID != RootFolder {
 			if f, err = c.ListFolders(ctx, at.FolderID); err != nil {
 				return Entry{}, err

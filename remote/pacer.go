@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Additive increase, multiplicative decrease: pCloud publishes no quota
@@ -21,11 +19,16 @@ const (
 
 // pacer spaces the requests of a client, to the API and to content hosts.
 type pacer struct {
-	log   *slog.Logger
-	meter *rate.Limiter
+	log *slog.Logger
+
+	// turn is held by the one request that waits for its time while the
+	// client is slowed down; the others queue for it in order. So one that
+	// gives up takes no time away from those behind it.
+	turn gate
 
 	mu     sync.Mutex // guards the rest; not held while waiting
 	limit  float64    // requests per second; 0 means free
+	last   time.Time  // when a request last started
 	raised time.Time  // when limit last grew
 	cut    time.Time  // when limit was last halved
 	hold   time.Time  // nothing starts before
@@ -37,7 +40,7 @@ type pacer struct {
 }
 
 func newPacer(log *slog.Logger) *pacer {
-	return &pacer{log: log, meter: rate.NewLimiter(rate.Inf, 1)}
+	return &pacer{log: log, turn: newGate(1)}
 }
 
 // wait returns when the next request may start.
@@ -45,43 +48,67 @@ func (p *pacer) wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if d := p.next(time.Now()); d > 0 {
+	if p.free() {
+		return nil
+	}
+	if err := p.turn.enter(ctx); err != nil {
+		return err
+	}
+	defer p.turn.leave()
+	for {
+		d := p.start(time.Now())
+		if d <= 0 {
+			return nil
+		}
 		if err := sleep(ctx, d); err != nil {
 			return err
 		}
 	}
-	r := p.meter.Reserve()
-	if d := r.Delay(); d > 0 {
-		if err := sleep(ctx, d); err != nil {
-			r.Cancel()
-			return err
-		}
-	}
-	return nil
 }
 
-// next counts a request, lets the rate grow by the time that has passed, and
-// returns how long everything is held up.
-func (p *pacer) next(now time.Time) time.Duration {
+// free starts a request if there is nothing to wait for.
+func (p *pacer) free() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d := now.Sub(p.window); d >= time.Second {
-		p.before = float64(p.count) / d.Seconds()
-		p.window, p.count = now, 0
+	now := time.Now()
+	if p.limit > 0 || p.hold.After(now) {
+		return false
 	}
-	p.count++
+	p.started(now)
+	return true
+}
+
+// start starts a request, or says how long it has to wait. The limit has
+// grown by the time that has passed.
+func (p *pacer) start(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due := p.hold
 	if p.limit > 0 {
 		p.limit += paceGain * now.Sub(p.raised).Seconds()
 		p.raised = now
 		if p.limit > paceFree {
 			p.limit = 0
-			p.meter.SetLimitAt(now, rate.Inf)
 			p.log.Info("pcloud accepts requests at full speed again")
-		} else {
-			p.meter.SetLimitAt(now, rate.Limit(p.limit))
+		} else if at := p.last.Add(time.Duration(float64(time.Second) / p.limit)); at.After(due) {
+			due = at
 		}
 	}
-	return p.hold.Sub(now)
+	if due.After(now) {
+		return due.Sub(now)
+	}
+	p.started(now)
+	return 0
+}
+
+// started counts a request. Callers hold mu.
+func (p *pacer) started(now time.Time) {
+	if d := now.Sub(p.window); d >= time.Second {
+		p.before = float64(p.count) / d.Seconds()
+		p.window, p.count = now, 0
+	}
+	p.count++
+	p.last = now
 }
 
 // slow is called when the server refused a request as one too many, with the
@@ -102,6 +129,5 @@ func (p *pacer) slow(after time.Duration) {
 	}
 	p.limit = max(from/2, paceMin)
 	p.cut, p.raised = now, now
-	p.meter.SetLimitAt(now, rate.Limit(p.limit))
 	p.log.Warn("pcloud refuses requests at this rate; slowing down", slog.Float64("per_second", p.limit))
 }

@@ -21,7 +21,13 @@ type textReader struct {
 	code rune   // digits so far
 	high bool   // a high surrogate waits for its other half
 	bad  string // what was wrong; the stream has ended
+
+	blank int // white space in a row
 }
+
+// maxBlank is the longest run of white space. encoding/json looks at all of it
+// again with every read.
+const maxBlank = 4096
 
 func (t *textReader) Read(p []byte) (int, error) {
 	if t.bad != "" {
@@ -44,6 +50,12 @@ func (t *textReader) Read(p []byte) (int, error) {
 }
 
 func (t *textReader) step(b byte) {
+	if b > ' ' {
+		t.blank = 0
+	} else if t.blank++; t.blank > maxBlank {
+		t.bad = "mostly white space"
+		return
+	}
 	switch {
 	case t.esc > 0:
 		t.escape(b)
