@@ -23,8 +23,8 @@
 // overwritten when the target has a condition.
 //
 // After an error the name has the old version or the new one. Every method may
-// be called again, also in another process: no call stores a second copy that
-// it does not remove again.
+// be called again, also in another process: copies that earlier calls have made
+// without knowing are removed in the end.
 //
 // # Lost replies
 //
@@ -42,6 +42,6 @@
 // server's SHA-1 of what it has is that of the source's beginning. A break
 // therefore costs no more than the chunk that it interrupted.
 //
-// The bytes of the source must not change during a call; if they do, the result
-// is [ErrSourceChanged] and not a wrong file.
+// The bytes of the source must not change during a call. If what was sent turns
+// out to be something else than the source, the result is [ErrSourceChanged].
 package upload

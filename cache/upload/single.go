@@ -187,7 +187,9 @@ type reverter interface {
 }
 
 // undo takes the damaged file away, if it still is what we made: a new file is
-// deleted, an overwritten one gets the version back that it had.
+// deleted, an overwritten one gets the version back that it had. Neither can be
+// made conditional: what somebody else puts there between the look and the
+// deletion stays in pCloud only as an older version.
 func (s *single) undo(ctx context.Context) error {
 	if s.bad.FileID == 0 {
 		return nil
