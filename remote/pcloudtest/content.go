@@ -50,7 +50,7 @@ func (s *Server) serveLink(w http.ResponseWriter, r *http.Request, cn *conn, e *
 		return
 	}
 	defer content.Close()
-	if s.o.Quirks.LinksFollowOverwrite && k.revision == 0 && node.Hash != k.hash {
+	if s.o.Quirks.LinksFollowOverwrite && !k.older && node.Hash != k.hash {
 		sendPage(w, http.StatusNotFound, errorPage(http.StatusNotFound))
 		return
 	}

@@ -33,6 +33,7 @@ type link struct {
 	fileID      uint64
 	hash        uint64
 	revision    uint64 // asked for by id; 0 is none
+	older       bool   // the version was not the current one
 	name        string
 	contentType string
 	tag         string // dwltag
@@ -98,7 +99,7 @@ func (c *call) linkedFile() (*link, int64, error) {
 		return nil, 0, err
 	}
 	defer content.Close()
-	return &link{view: c.view, fileID: n.ID, hash: content.Hash(), revision: rev, name: n.Name,
+	return &link{view: c.view, fileID: n.ID, hash: content.Hash(), revision: rev, older: content.Hash() != n.Hash, name: n.Name,
 		contentType: typeOf(n.Name).contentType}, content.Size(), nil
 }
 

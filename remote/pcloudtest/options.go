@@ -180,8 +180,8 @@ type Quirks struct {
 	// AnyClientIP lets content links work from other addresses than that of
 	// the client that asked for them.
 	AnyClientIP bool
-	// LinksFollowOverwrite ends the links to a version of a file with 404 as
-	// soon as the file has another one.
+	// LinksFollowOverwrite ends the links to the current version of a file
+	// with 404 as soon as the file has another one.
 	LinksFollowOverwrite bool
 	// MissingPath2055 answers 2055 for every path that leads nowhere,
 	// instead of the codes of the table at the end of pCloud API 12.
