@@ -156,17 +156,28 @@ func (v *Volume) applyPut(ctx context.Context, p *pending) error {
 	return v.putDone(p, res)
 }
 
-// unconflict gives a file its name after all when nobody has it: the condition
-// failed because another client had removed what was to be replaced.
+// unconflict looks who has the name that an upload did not get. When nobody
+// has it, what was to be replaced had been removed by another client, and the
+// file gets its name after all. When a file with the same bytes has it, that is
+// an earlier attempt of ours that pCloud finished after we had looked: one of
+// the two is enough.
 func (v *Volume) unconflict(ctx context.Context, t remote.UploadTarget, res upload.Result) (upload.Result, error) {
 	f, err := v.remote.List(ctx, t.Parent)
 	if err != nil {
 		return res, err
 	}
 	for _, e := range f.Contents {
-		if !e.Folder && e.Name == t.Name {
-			return res, nil
+		if e.Folder || e.Name != t.Name {
+			continue
 		}
+		e, sums, err := v.remote.Checksum(ctx, e.FileID)
+		if err != nil || sums.SHA1 != res.SHA1 {
+			return res, err
+		}
+		if err := v.remote.DeleteFile(ctx, res.Entry.FileID); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return res, err
+		}
+		return upload.Result{Entry: e, SHA1: res.SHA1}, nil
 	}
 	e, err := v.renameRemote(ctx, res.Entry, t.Parent, t.Name)
 	if err != nil {

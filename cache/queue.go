@@ -272,16 +272,30 @@ func (v *Volume) newPut(n *node, c *contentState) *pending {
 // them, are applied or parked.
 func (v *Volume) settle(ctx context.Context, id NodeID) error {
 	return v.await(ctx, func() uint64 {
-		var last uint64
-		if n := v.nodes[id]; n != nil && !n.unlinked {
-			for _, p := range n.queue {
-				if p.Parked == "" {
-					last = max(last, p.Seq)
-				}
-			}
+		n := v.nodes[id]
+		if n == nil || n.unlinked {
+			return 0
 		}
+		last := n.last()
+		v.ancestors(n.parent, func(dir NodeID) bool {
+			if d := v.nodes[dir]; d != nil { // its present name is part of the file's
+				last = max(last, d.last())
+			}
+			return true
+		})
 		return last
 	}, v.syncTimeout)
+}
+
+// last returns the sequence number of the newest intent of a node that can
+// still be applied, or 0. Volume.mu is held.
+func (n *node) last() (last uint64) {
+	for _, p := range n.queue {
+		if p.Parked == "" {
+			last = max(last, p.Seq)
+		}
+	}
+	return last
 }
 
 // await forces everything up to the sequence number that until returns, and
@@ -369,13 +383,20 @@ func (v *Volume) parkedBelow(id NodeID) error {
 
 // below says whether folder is dir or lies below it, as far as memory knows.
 // Volume.mu is held.
-func (v *Volume) below(folder, dir NodeID) bool {
+func (v *Volume) below(folder, dir NodeID) (is bool) {
+	v.ancestors(folder, func(id NodeID) bool {
+		is = id == dir
+		return !is
+	})
+	return is
+}
+
+// ancestors calls f for a folder and those above it, up to the mounted one, as
+// long as f says so. Volume.mu is held.
+func (v *Volume) ancestors(folder NodeID, f func(NodeID) bool) {
 	for range 4096 { // deeper than any path; ends what a garbled tree would not
-		if folder == dir {
-			return true
-		}
-		if folder == RootNode {
-			return false
+		if !f(folder) || folder == RootNode {
+			return
 		}
 		if n := v.nodes[folder]; n != nil {
 			folder = n.parent
@@ -384,11 +405,10 @@ func (v *Volume) below(folder, dir NodeID) bool {
 		fid, ok := v.folderOf(folder)
 		e, held := v.meta.Folder(fid)
 		if !ok || !held {
-			return false
+			return
 		}
 		folder = v.nodeOfFolder(e.ParentID)
 	}
-	return false
 }
 
 // recordAll records the bytes of files that are open and were not closed since

@@ -34,6 +34,10 @@ func (v *Volume) replay(in journal.Intent) error {
 	p.Parked, p.Tries = "", 0
 	p.n = v.recovered(in)
 	defer v.unpin(p.n)
+	p.over = v.recoveredOver(in)
+	if p.over != nil {
+		defer v.unpin(p.over)
+	}
 	var err error
 	switch in.Op {
 	case opPut:
@@ -84,6 +88,29 @@ func (v *Volume) recovered(in journal.Intent) *node {
 	return n
 }
 
+// recoveredOver returns the node that lost its name to a put or rename, pinned.
+// Volume.mu is held.
+func (v *Volume) recoveredOver(in journal.Intent) *node {
+	if in.Replaced == 0 {
+		return nil
+	}
+	if n := v.nodes[in.Replaced]; n != nil {
+		n.pins++
+		return n
+	}
+	n := &node{id: in.Replaced, parent: in.Parent, name: in.Name, unlinked: true, pins: 1}
+	n.entry = remote.Entry{Name: in.Name}
+	if n.entry.FileID, n.inCloud = v.fileOf(n.id); !n.inCloud {
+		return nil
+	}
+	n.entry.ParentID, _ = v.folderOf(in.Parent)
+	if in.Op == opPut && in.Base != nil {
+		n.entry.Hash = in.Base.Hash
+	}
+	v.nodes[n.id] = n
+	return n
+}
+
 // orBound returns the pCloud id that an intent recorded, or else the one that
 // its node got since.
 func orBound[ID ~uint64](id ID, bound func(NodeID) (ID, bool), n NodeID) (ID, bool) {
@@ -106,6 +133,10 @@ func (v *Volume) replayPut(p *pending) error {
 	p.c = c
 	if !n.inCloud && !n.placed {
 		v.place(n)
+	}
+	if p.over != nil && n.over == nil {
+		n.over = p.over
+		n.over.pins++
 	}
 	p.claims = []claim{{p.Parent, p.Name, n.id}}
 	if p.Spool == "" {

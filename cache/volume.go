@@ -204,8 +204,13 @@ func (v *Volume) left() LeftError {
 	return l
 }
 
+// stop ends the volume as it is. Only the first call does anything.
 func (v *Volume) stop() error {
 	v.mu.Lock()
+	if v.closed {
+		v.mu.Unlock()
+		return nil
+	}
 	v.closed = true
 	v.broadcast()
 	v.mu.Unlock()

@@ -60,6 +60,7 @@ func (w *world) open(opts ...func(*Options)) *Volume {
 	}
 	v, err := Open(w.Context(), o)
 	require.NoError(w, err)
+	w.Cleanup(func() { v.stop() })
 	return v
 }
 
@@ -171,13 +172,24 @@ func (w *world) list(v *Volume, path string) []string {
 // cloud shows the files that pCloud has below the application folder.
 func (w *world) cloud() map[string]string {
 	w.Helper()
+	for {
+		if files, ok := w.snapshot(); ok {
+			return files
+		}
+	}
+}
+
+// snapshot fails when a file is renamed or removed while it is taken.
+func (w *world) snapshot() (map[string]string, bool) {
 	files := map[string]string{}
 	for _, e := range w.srv.Tree() {
 		data, err := w.srv.ReadFile(e.Path)
-		require.NoError(w, err)
+		if err != nil {
+			return nil, false
+		}
 		files[strings.TrimPrefix(e.Path, appFolder+"/")] = string(data)
 	}
-	return files
+	return files, true
 }
 
 // foreign changes a file as another client would.
