@@ -48,17 +48,29 @@ func (c *counters) extend(meta *bolt.Bucket) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, x := range []*counter{&c.seq, &c.node} {
-		stored := readNumber(meta.Get([]byte(x.key)))
+		stored, _ := counterOf(meta.Get([]byte(x.key)))
 		if stored >= x.next+counterBlock/2 {
 			x.limit = stored
 			continue
 		}
 		x.limit = x.next + counterBlock
-		if err := meta.Put([]byte(x.key), beKey(x.limit)); err != nil {
+		if err := meta.Put([]byte(x.key), counterValue(x.limit)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// counterValue is the stored form of a counter: the number and its complement,
+// since a wrong one would give out numbers again.
+func counterValue(n uint64) []byte { return binary.BigEndian.AppendUint64(beKey(n), ^n) }
+
+func counterOf(p []byte) (n uint64, ok bool) {
+	if len(p) != 16 {
+		return 0, false
+	}
+	n = binary.BigEndian.Uint64(p)
+	return n, n == ^binary.BigEndian.Uint64(p[8:])
 }
 
 func readNumber(p []byte) uint64 {

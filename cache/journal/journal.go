@@ -24,7 +24,8 @@ type Journal struct {
 	bindings *bindings
 	counters counters
 	syncer   syncer
-	damage   []Damage // fixed after Open
+	repaired []finding // by Open, before the recovery
+	damage   []Damage  // fixed after Open
 
 	requests chan *request // to the writer
 	extend   chan struct{} // asks the keeper to reserve numbers
@@ -124,125 +125,6 @@ func (j *Journal) Pending() ([]Intent, error) {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
 	return list, nil
-}
-
-// Commit records a change. When it returns nil, the change survives kill -9
-// and, except for the bytes of spool files (see Intent.Synced), a power cut.
-// When it returns an error, the change was not made, unless the error is
-// ErrFailed: then only opening the journal again tells. Concurrent calls share
-// a write to the disk.
-//
-// A Seq both in Put and Delete, or twice in Put, is an error.
-func (j *Journal) Commit(c Change) error {
-	if err := j.enter(); err != nil {
-		return err
-	}
-	defer j.leave()
-	e, err := j.encode(c)
-	if err != nil {
-		return fmt.Errorf("commit to journal: %w", err)
-	}
-	marks := j.syncer.expect(c)
-	err = j.update(e.apply, func() {
-		for _, b := range c.Bind {
-			j.bindings.add(b)
-		}
-		for _, n := range c.Unbind {
-			j.bindings.remove(n)
-		}
-		j.syncer.committed(marks)
-	})
-	if err != nil {
-		j.syncer.withdraw(marks)
-		return fmt.Errorf("commit to journal: %w", err)
-	}
-	return nil
-}
-
-// encoded is a Change ready to be stored.
-type encoded struct {
-	j       *Journal
-	change  Change
-	records [][]byte // of change.Put
-}
-
-func (j *Journal) encode(c Change) (*encoded, error) {
-	e := &encoded{j: j, change: c}
-	for i := range c.Put {
-		in := &c.Put[i]
-		if err := in.validate(); err != nil {
-			return nil, err
-		}
-		if slices.Contains(c.Delete, in.Seq) ||
-			slices.ContainsFunc(c.Put[:i], func(o Intent) bool { return o.Seq == in.Seq }) {
-			return nil, fmt.Errorf("intent %d is in the change twice", in.Seq)
-		}
-		p, err := encodeIntent(in)
-		if err != nil {
-			return nil, err
-		}
-		e.records = append(e.records, p)
-		j.counters.seen(&j.counters.seq, in.Seq)
-		j.seenNode(in.Node)
-	}
-	for _, b := range c.Bind {
-		j.seenNode(b.Node)
-	}
-	return e, nil
-}
-
-// seenNode keeps NextNode from returning an id that is in use.
-func (j *Journal) seenNode(n NodeID) {
-	if n >= FirstLocalNode {
-		j.counters.seen(&j.counters.node, uint64(n))
-	}
-}
-
-func (e *encoded) apply(tx *txn) error {
-	var freed []string
-	for i := range e.change.Put {
-		in := &e.change.Put[i]
-		if old := tx.spoolOf(in.Seq); old != "" && old != in.Spool {
-			freed = append(freed, old)
-		}
-		if err := tx.putIntent(in.Seq, e.records[i]); err != nil {
-			return err
-		}
-	}
-	for _, seq := range e.change.Delete {
-		if old := tx.spoolOf(seq); old != "" {
-			freed = append(freed, old)
-		}
-		if err := tx.deleteIntent(seq); err != nil {
-			return err
-		}
-	}
-	for _, name := range freed {
-		if err := tx.release(name); err != nil {
-			return err
-		}
-	}
-	for i := range e.change.Put {
-		if err := tx.claim(e.change.Put[i].Spool); err != nil {
-			return err
-		}
-	}
-	return e.applyBindings(tx)
-}
-
-func (e *encoded) applyBindings(tx *txn) error {
-	for _, b := range e.change.Bind {
-		k, v := encodeBinding(b)
-		if err := tx.bindings.Put(k, v); err != nil {
-			return err
-		}
-	}
-	for _, n := range e.change.Unbind {
-		if err := tx.bindings.Delete(beKey(uint64(n))); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Identity returns what SetIdentity stored, or "" for a new journal.

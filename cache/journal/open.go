@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/gofrs/flock"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Open opens the journal in dir, which is made if it is not there, and takes
@@ -64,53 +64,27 @@ func (j *Journal) boltOptions() *bolt.Options {
 	}
 }
 
-// openDB opens the database, which is made under another name first: a power
-// cut leaves a whole one or none.
+// openDB opens the database, or makes it.
 func (j *Journal) openDB() error {
 	if err := os.RemoveAll(j.dirs.newDB()); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(j.dirs.db()); errors.Is(err, os.ErrNotExist) {
-		if err := j.createDB(); err != nil {
+		fresh := map[string][]pair{bucketMeta: {
+			{[]byte(keySeq), counterValue(1)}, {[]byte(keyNode), counterValue(uint64(FirstLocalNode))},
+		}}
+		if err := j.createDB(fresh); err != nil {
 			return fmt.Errorf("make database: %w", err)
 		}
 	} else if err != nil {
 		return err
+	} else if err := j.check(); err != nil {
+		return err
 	}
 	db, err := bolt.Open(j.dirs.db(), 0o600, j.boltOptions())
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return ErrLocked
 	}
 	j.db = db
 	return err
-}
-
-func (j *Journal) createDB() error {
-	db, err := bolt.Open(j.dirs.newDB(), 0o600, j.boltOptions())
-	if err != nil {
-		return err
-	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range buckets() {
-			if _, err := tx.CreateBucket([]byte(name)); err != nil {
-				return err
-			}
-		}
-		meta := tx.Bucket([]byte(bucketMeta))
-		return errors.Join(
-			meta.Put([]byte(keyVersion), []byte(strconv.Itoa(formatVersion))),
-			meta.Put([]byte(keySeq), beKey(1)),
-			meta.Put([]byte(keyNode), beKey(uint64(FirstLocalNode))),
-		)
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(j.dirs.newDB(), j.dirs.db()); err != nil {
-		return err
-	}
-	if j.o.NoSync {
-		return nil
-	}
-	return syncDir(j.dirs.root)
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,8 +24,7 @@ type recovery struct {
 	rebooted bool   // the system was started since the last Open
 
 	intents  map[uint64]Intent // that can be used
-	bad      map[uint64][]byte // records that cannot be read
-	drop     []uint64          // records that can be read but not used
+	drop     [][]byte          // keys of records that cannot be used
 	owned    map[string]bool   // spool files that usable records name
 	released map[string][]byte // spool files that no record needed, and their state then
 	ledger   ledger            // of the records that are there
@@ -34,10 +34,11 @@ type recovery struct {
 	old   []Damage // of earlier runs, still lying in the aside directory
 }
 
-// finding is a Damage and the spool file it is about.
+// finding is a Damage and what is to be kept because of it.
 type finding struct {
 	Damage
-	spool string
+	spool      string // a spool file
+	key, value []byte // a record that cannot be read
 }
 
 // recover brings the directory and the database into agreement. Files move
@@ -45,7 +46,7 @@ type finding struct {
 // the two, the next Open finds the files where this one put them.
 func (j *Journal) recover() error {
 	r := &recovery{
-		j: j, now: time.Now(), intents: make(map[uint64]Intent), bad: make(map[uint64][]byte),
+		j: j, found: j.repaired, now: time.Now(), intents: make(map[uint64]Intent),
 		owned: make(map[string]bool), released: make(map[string][]byte),
 	}
 	if err := j.guard(func() error { return j.db.View(r.read) }); err != nil {
@@ -98,19 +99,29 @@ func (r *recovery) read(tx *bolt.Tx) error {
 	if v := string(meta.Get([]byte(keyVersion))); v != strconv.Itoa(formatVersion) {
 		return fmt.Errorf("%w (format %q, known is %d)", ErrVersion, v, formatVersion)
 	}
-	c := &r.j.counters
-	c.seq.next, c.node.next = readNumber(meta.Get([]byte(keySeq))), readNumber(meta.Get([]byte(keyNode)))
+	r.readCounters(meta)
 	r.stored = readLedger(meta.Get([]byte(keyLedger)))
 	r.readBoot(meta)
 	return errors.Join(
 		tx.Bucket([]byte(bucketIntents)).ForEach(r.readIntent),
 		tx.Bucket([]byte(bucketBindings)).ForEach(r.readBinding),
 		tx.Bucket([]byte(bucketReleased)).ForEach(func(k, v []byte) error {
-			r.released[string(k)] = append([]byte(nil), v...)
+			r.released[string(k)] = bytes.Clone(v)
 			return nil
 		}),
 		tx.Bucket([]byte(bucketReports)).ForEach(r.readReport),
 	)
+}
+
+func (r *recovery) readCounters(meta *bolt.Bucket) {
+	c := &r.j.counters
+	var seqOK, nodeOK bool
+	c.seq.next, seqOK = counterOf(meta.Get([]byte(keySeq)))
+	c.node.next, nodeOK = counterOf(meta.Get([]byte(keyNode)))
+	if !seqOK || !nodeOK {
+		n := firstNumber(r.now)
+		c.seq.next, c.node.next = n, uint64(FirstLocalNode)+n
+	}
 }
 
 func (r *recovery) readIntent(k, v []byte) error {
@@ -118,8 +129,9 @@ func (r *recovery) readIntent(k, v []byte) error {
 	r.ledger.add(k, v)
 	in, err := decodeIntent(seq, v)
 	if err != nil {
-		r.bad[seq] = append([]byte(nil), v...)
-		r.found = append(r.found, finding{Damage: Damage{Seq: seq, Reason: err.Error()}})
+		k = bytes.Clone(k)
+		r.drop = append(r.drop, k)
+		r.found = append(r.found, finding{Damage: Damage{Seq: seq, Reason: err.Error()}, key: k, value: bytes.Clone(v)})
 		return nil
 	}
 	r.intents[seq] = in
@@ -180,11 +192,9 @@ func (r *recovery) checkPuts() error {
 			r.owned[in.Spool] = true
 			continue
 		}
-		r.drop = append(r.drop, seq)
-		r.found = append(r.found, finding{Damage: Damage{Seq: seq, Name: in.Name, Reason: reason}, spool: in.Spool})
-	}
-	for _, seq := range r.drop {
+		r.drop = append(r.drop, beKey(seq))
 		delete(r.intents, seq)
+		r.found = append(r.found, finding{Damage: Damage{Seq: seq, Name: in.Name, Reason: reason}, spool: in.Spool})
 	}
 	return nil
 }
@@ -214,8 +224,8 @@ func (r *recovery) keepFound() error {
 		f := &r.found[i]
 		var err error
 		switch {
-		case r.bad[f.Seq] != nil:
-			f.Kept, err = r.keepBytes(f.Seq, r.bad[f.Seq])
+		case f.value != nil:
+			f.Kept, err = r.keepBytes(f.Seq, f.value)
 		case f.spool == "" || r.owned[f.spool]:
 			// A record that can be used still needs the file.
 		case kept[f.spool] != "":
@@ -303,13 +313,15 @@ func (r *recovery) checkOrphan(info fs.FileInfo) error {
 
 // store is the transaction that ends a recovery.
 func (r *recovery) store(tx *txn) error {
-	for seq, p := range r.bad {
-		if err := errors.Join(tx.damaged.Put(beKey(seq), p), tx.intents.Delete(beKey(seq))); err != nil {
-			return err
+	for _, f := range r.found {
+		if f.value != nil {
+			if err := tx.damaged.Put(f.key, f.value); err != nil {
+				return err
+			}
 		}
 	}
-	for _, seq := range r.drop {
-		if err := tx.intents.Delete(beKey(seq)); err != nil {
+	for _, k := range r.drop {
+		if err := tx.intents.Delete(k); err != nil {
 			return err
 		}
 	}
@@ -339,7 +351,7 @@ func (r *recovery) store(tx *txn) error {
 func (r *recovery) storeReports(tx *txn) error {
 	var keys [][]byte
 	err := tx.reports.ForEach(func(k, _ []byte) error {
-		keys = append(keys, append([]byte(nil), k...))
+		keys = append(keys, bytes.Clone(k))
 		return nil
 	})
 	for _, k := range keys {

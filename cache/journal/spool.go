@@ -225,23 +225,23 @@ func cleanLabel(label string) string {
 	return label
 }
 
-// spoolOf returns the spool file that the record seq names, "" if none.
-func (t *txn) spoolOf(seq uint64) string {
+// intent returns the record seq if it is there and can be read.
+func (t *txn) intent(seq uint64) (Intent, bool) {
 	p := t.intents.Get(beKey(seq))
 	if p == nil {
-		return ""
+		return Intent{}, false
 	}
 	in, err := decodeIntent(seq, p)
-	if err != nil {
-		return ""
-	}
-	return in.Spool
+	return in, err == nil // a damaged record is for the next Open to find
 }
 
 // release remembers that no record needs the bytes that the spool file has
 // now. If the process dies before it removes the file, the next Open does,
 // instead of taking it for something that was never closed.
 func (t *txn) release(name string) error {
+	if name == "" {
+		return nil
+	}
 	info, err := os.Lstat(t.j.dirs.spool(name))
 	if err != nil {
 		return nil // gone already

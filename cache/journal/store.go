@@ -22,7 +22,7 @@ const (
 	bucketReports  = "reports"  // running number -> Damage as JSON
 )
 
-// Keys of the meta bucket. Numbers are 8 bytes, big endian.
+// Keys of the meta bucket.
 const (
 	keyVersion  = "version"  // of the format, decimal
 	keyBoot     = "boot"     // boot id at the last Open
@@ -40,9 +40,12 @@ func buckets() []string {
 
 // request is one piece of work for the writer.
 type request struct {
+	check func(*txn) error // may refuse; changes nothing; optional
 	apply func(*txn) error
-	after func() // runs in the writer once apply is durable, before the caller is told
-	done  chan error
+	after func() // runs in the writer once apply is durable, before the caller is told; optional
+
+	refused error // what check said
+	done    chan error
 }
 
 // maxBatch bounds the requests that share one transaction.
@@ -79,10 +82,14 @@ func (j *Journal) writeBatch(batch []*request) {
 		return
 	}
 	for _, r := range batch {
-		if err == nil && r.after != nil {
+		switch {
+		case err != nil || r.refused != nil:
+			r.done <- errors.Join(err, r.refused)
+			continue
+		case r.after != nil:
 			r.after()
 		}
-		r.done <- err
+		r.done <- nil
 	}
 }
 
@@ -97,6 +104,13 @@ func (j *Journal) transact(batch []*request) error {
 		return j.db.Update(func(btx *bolt.Tx) error {
 			tx := newTxn(j, btx)
 			for _, r := range batch {
+				r.refused = nil
+				if r.check != nil {
+					r.refused = r.check(tx)
+				}
+				if r.refused != nil {
+					continue
+				}
 				if err := r.apply(tx); err != nil {
 					return err
 				}
@@ -124,30 +138,25 @@ func (j *Journal) guard(fn func() error) (err error) {
 	return fn()
 }
 
-// errRefused marks errors of our own making, before anything was written.
-type refusedError struct{ err error }
-
-func (e refusedError) Error() string { return e.err.Error() }
-func (e refusedError) Unwrap() error { return e.err }
-
 // unknownOutcome reports whether err leaves the state of the disk unknown. A
-// refused request and a write that did not fit leave it as it was; a failed
-// sync does not, and the kernel reports it only once.
+// write that did not fit leaves it as it was; a failed sync does not, and the
+// kernel reports it only once.
 func unknownOutcome(err error) bool {
-	var refused refusedError
 	var path *os.PathError
-	switch {
-	case errors.As(err, &refused):
-		return false
-	case errors.As(err, &path):
-		return path.Op != "write" || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT)
+	if errors.As(err, &path) && path.Op == "write" {
+		return !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT)
 	}
 	return true
 }
 
-// update gives work to the writer and waits until it is durable.
+// update makes a change that nothing can refuse and waits until it is durable.
 func (j *Journal) update(apply func(*txn) error, after func()) error {
-	r := &request{apply: apply, after: after, done: make(chan error, 1)}
+	return j.submit(&request{apply: apply, after: after})
+}
+
+// submit gives work to the writer and waits until it is done.
+func (j *Journal) submit(r *request) error {
+	r.done = make(chan error, 1)
 	j.requests <- r
 	return <-r.done
 }

@@ -45,12 +45,12 @@ func newSyncer() syncer {
 }
 
 // expect is called before a commit goes to the writer.
-func (s *syncer) expect(c Change) []mark {
+func (s *syncer) expect(puts []Intent, deleted []uint64) []mark {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var marks []mark
-	for i := range c.Put {
-		in := &c.Put[i]
+	for i := range puts {
+		in := &puts[i]
 		m := mark{seq: in.Seq, old: s.due[in.Seq]}
 		if in.unsynced() {
 			m.now = &due{spool: in.Spool, since: time.Now()}
@@ -58,22 +58,23 @@ func (s *syncer) expect(c Change) []mark {
 		}
 		marks = append(marks, m)
 	}
-	for _, seq := range c.Delete {
+	for _, seq := range deleted {
 		marks = append(marks, mark{seq: seq, old: s.due[seq]})
 	}
 	return marks
 }
 
-// committed is called by the writer once the commit is durable.
-func (s *syncer) committed(marks []mark) {
+// committed is called by the writer once the commit is durable. The bytes of
+// some puts may have turned out to be so too.
+func (s *syncer) committed(marks []mark, durable map[uint64]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wake := false
 	for _, m := range marks {
 		switch {
-		case m.now != nil:
+		case m.now != nil && !durable[m.seq]:
 			m.now.committed, wake = true, true
-		case s.due[m.seq] == m.old:
+		case s.due[m.seq] == m.old || s.due[m.seq] == m.now:
 			delete(s.due, m.seq)
 		}
 	}
@@ -280,16 +281,13 @@ func (s *syncer) done(batch map[uint64]*due) {
 
 // markSynced sets Synced in the record, if it still names the file.
 func (t *txn) markSynced(seq uint64, spool string) error {
-	p := t.intents.Get(beKey(seq))
-	if p == nil {
+	in, ok := t.intent(seq)
+	if !ok || in.Spool != spool || in.Synced {
 		return nil
 	}
-	in, err := decodeIntent(seq, p)
-	if err != nil || in.Spool != spool || in.Synced {
-		return nil // a damaged record is for the next Open to find
-	}
 	in.Synced = true
-	if p, err = encodeIntent(&in); err != nil {
+	p, err := encodeIntent(&in)
+	if err != nil {
 		return err
 	}
 	return t.putIntent(seq, p)

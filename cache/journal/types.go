@@ -96,8 +96,8 @@ type Intent struct {
 	Open bool
 
 	// Synced says that the bytes of Spool are known to be on the disk. The
-	// journal sets it by itself after its group commit; a caller that commits a
-	// put with Synced unset asks for that (again).
+	// journal sets it by itself, after its group commit at the latest; a caller
+	// need not copy it when it commits the put again.
 	Synced bool
 
 	Upload *Upload   // of a put whose upload has begun
@@ -199,7 +199,7 @@ func (in *Intent) validate() error {
 
 // unsynced reports whether the group commit has to see to the intent's bytes.
 func (in *Intent) unsynced() bool {
-	return in.Op == OpPut && in.Spool != "" && !in.Synced
+	return in.Op == OpPut && in.Spool != "" && !in.Synced && !in.Open
 }
 
 // lossless splits a name into what JSON can hold as text and, if it cannot,
