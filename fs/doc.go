@@ -2,6 +2,12 @@
 // in, attributes and errno out. It has no network, no database and no paths:
 // a node holds the NodeID of the volume and asks the volume everything else.
 //
+//	m, err := fs.Mount("/mnt", volume, fs.Options{UID: 1000, GID: 1000, Umask: 0o022})
+//	if err != nil {
+//		return err
+//	}
+//	defer m.Wait() // until somebody unmounts, or m.Unmount is called
+//
 // # Semantics
 //
 //   - Attributes, names and bytes come from the volume. Modes and owners, which
@@ -18,7 +24,8 @@
 //     and unknown rename flags EINVAL, hole punching EOPNOTSUPP. These are the
 //     answers that tools take for "not here" instead of failing.
 //   - A signal to the calling process cancels the request's context. That ends
-//     the wait with EINTR; what the volume does for others goes on.
+//     the wait with EINTR; what the volume does for others goes on. Only a close,
+//     which cannot be repeated, goes on for closeGrace.
 //   - A panic in a handler is logged and counted, and answered with EIO.
 //
 // # Page cache

@@ -69,6 +69,8 @@ func TestEnvironments(t *testing.T) {
 		"root":                       {"exec", nil, "<nil>"},
 		"root without fusermount":    {noFusermount + "exec", nil, "<nil>"},
 		"root without device":        {noDevice + "exec", nil, "FUSE is not available: no /dev/fuse"},
+		"root without capability":    {"exec setpriv --bounding-set -sys_admin --inh-caps -sys_admin", nil, "SYS_ADMIN"},
+		"user on foreign directory":  {publicDevice + "chown 0 $DIR && " + asUser, nil, "fusermount3 refused"},
 		"user":                       {publicDevice + asUser, nil, "<nil>"},
 		"user without permission":    {privateDevice + asUser, nil, "FUSE is not available: no permission to open /dev/fuse"},
 		"user without fusermount":    {publicDevice + noFusermount + asUser, nil, "fusermount3 not found"},
@@ -85,7 +87,7 @@ func TestEnvironments(t *testing.T) {
 			require.NoError(t, os.Chown(dir, 65534, 65534))
 			args := append([]string{"-m", "sh", "-ec", tc.script + ` "$@"`, "sh", exe, dir}, tc.args...)
 			cmd := exec.CommandContext(t.Context(), "unshare", args...)
-			cmd.Env = append(os.Environ(), childEnv+"=mount", "TMP="+tmp)
+			cmd.Env = append(os.Environ(), childEnv+"=mount", "TMP="+tmp, "DIR="+dir)
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			require.Contains(t, string(out), tc.want)

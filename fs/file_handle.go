@@ -5,6 +5,7 @@ import (
 	"math"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
@@ -54,11 +55,17 @@ func (h *fileHandle) Write(ctx context.Context, data []byte, off int64) (uint32,
 // the descriptor, also before anything was written, and its error is the error
 // of that close. A handle that cannot have written has nothing to report: backup
 // tools retry for minutes when closing a file they read fails.
+//
+// A close cannot be repeated, and programs in Go receive signals all the time: so
+// a signal ends the wait only when the volume, which promises to need the local
+// disk only, is stuck.
 func (h *fileHandle) Flush(ctx context.Context) syscall.Errno {
 	h.heard()
 	if !h.write {
 		return 0
 	}
+	ctx, done := withGrace(ctx, closeGrace)
+	defer done()
 	if err := h.h.Flush(ctx); err != nil {
 		return h.f.m.errno("flush", h.f.id, err)
 	}
@@ -66,6 +73,28 @@ func (h *fileHandle) Flush(ctx context.Context) syscall.Errno {
 		h.f.pages.settle(a.Version)
 	}
 	return 0
+}
+
+// closeGrace is how long a close goes on after a signal.
+const closeGrace = 5 * time.Second
+
+// withGrace returns a context that is cancelled some time after ctx is, or by the
+// function returned.
+func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(grace)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-late.Done():
+		}
+	})
+	return late, func() {
+		stop()
+		cancel()
+	}
 }
 
 // Fsync implements FileFsyncer, for read-only descriptors too: sync(1) uses one.

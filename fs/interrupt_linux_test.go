@@ -14,10 +14,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/hanwen/go-fuse/v2/fuse"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/pcloudfs/pcloudfs/cache"
+	"github.com/pcloudfs/pcloudfs/fs"
 )
 
 // children are what child processes do.
@@ -106,4 +108,26 @@ func TestSignalInterruptsRead(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Wait())
 	require.Equal(t, "-1 true interrupted system call\n7 false <nil>\n", string(rest))
+}
+
+// TestSignalDoesNotInterruptClose: a close cannot be repeated.
+func TestSignalDoesNotInterruptClose(t *testing.T) {
+	t.Parallel()
+	v := newFakeVolume()
+	id := v.edit("f", "x")
+	raw := fs.NewRaw(v, fs.Options{})
+	header := fuse.InHeader{NodeId: fuse.FUSE_ROOT_ID}
+	var entry fuse.EntryOut
+	require.True(t, raw.Lookup(nil, &header, "f", &entry).Ok())
+	header.NodeId = entry.NodeId
+	var open fuse.OpenOut
+	require.True(t, raw.Open(nil, &fuse.OpenIn{InHeader: header, Flags: syscall.O_RDWR}, &open).Ok())
+	v.setBefore(func(ctx context.Context, _ string, n cache.NodeID) error {
+		require.Equal(t, id, n)
+		return ctx.Err()
+	})
+	signalled := make(chan struct{})
+	close(signalled)
+	require.Equal(t, fuse.OK, raw.Flush(signalled, &fuse.FlushIn{InHeader: header, Fh: open.Fh}))
+	require.Equal(t, fuse.EINTR, raw.Fsync(signalled, &fuse.FsyncIn{InHeader: header, Fh: open.Fh}))
 }

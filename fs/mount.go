@@ -63,14 +63,16 @@ type Mounted struct {
 	state  *mountState
 	server *fuse.Server
 	done   chan struct{} // closed when no request is being served any more
+
+	// detached says that dir is not, or no longer only, the mount point of this.
+	detached atomic.Bool
 }
 
 // Mount mounts v on dir, a directory, which need not be empty, and returns when
 // requests are being served. The volume stays the caller's: it is to be closed
 // after Wait has returned.
 //
-// As root the mount(2) call is made directly, with fusermount3 as second choice;
-// other users need fusermount3.
+// Root needs nothing but /dev/fuse; other users need the program fusermount3.
 func Mount[H Handle](dir string, v Volume[H], o Options) (*Mounted, error) {
 	return mount(dir, untyped[H]{v}, o)
 }
@@ -88,13 +90,22 @@ func mount(dir string, v volume, o Options) (*Mounted, error) {
 	raw := registrar{gofs.NewNodeFS(state.root, fo), state}
 	server, err := fuse.NewServer(raw, dir, &fo.MountOptions)
 	if err != nil {
-		return nil, fmt.Errorf("mount %s: %w", dir, err)
+		err = fmt.Errorf("mount %s: %w", dir, explainMount(err))
+		if IsStale(dir) { // mounted, and then the first request failed
+			err = errors.Join(err, Detach(dir))
+		}
+		return nil, err
 	}
 	closeDeviceOnExec()
 	m := &Mounted{dir: dir, state: state, server: server, done: make(chan struct{})}
 	go m.serve()
 	if err := server.WaitMount(); err != nil {
-		return nil, errors.Join(fmt.Errorf("mount %s: %w", dir, err), m.UnmountLazy())
+		err = fmt.Errorf("mount %s: %w", dir, explainMount(err))
+		if lazy := m.UnmountLazy(); lazy != nil {
+			return nil, errors.Join(err, lazy)
+		}
+		m.Wait()
+		return nil, err
 	}
 	return m, nil
 }
@@ -142,6 +153,9 @@ func (m *Mounted) Unmount() error {
 	if m.unmounted() {
 		return nil
 	}
+	if m.detached.Load() {
+		return fmt.Errorf("unmount %s: files are still open: %w", m.dir, syscall.EBUSY)
+	}
 	var err error
 	for n := range unmountAttempts {
 		if n > 0 {
@@ -157,6 +171,7 @@ func (m *Mounted) Unmount() error {
 		}
 		return err
 	}
+	m.detached.Store(true)
 	select {
 	case <-m.done:
 		return nil
@@ -168,10 +183,14 @@ func (m *Mounted) Unmount() error {
 // UnmountLazy takes the mount out of the tree of names now, whether or not files
 // are open. Those stay usable; Wait returns when the last is closed.
 func (m *Mounted) UnmountLazy() error {
-	if m.unmounted() {
+	if m.unmounted() || m.detached.Load() {
 		return nil
 	}
-	return unmount(m.dir, true)
+	err := unmount(m.dir, true)
+	if err == nil {
+		m.detached.Store(true)
+	}
+	return err
 }
 
 func (m *Mounted) unmounted() bool {
@@ -221,9 +240,9 @@ func mountPoint(dir string) (string, error) {
 	case !fi.IsDir():
 		return "", fmt.Errorf("mount %s: the mount point is not a directory: %w", dir, syscall.ENOTDIR)
 	}
-	real, err := filepath.EvalSymlinks(abs)
+	resolved, err := filepath.EvalSymlinks(abs)
 	if err != nil {
 		return "", fmt.Errorf("mount %s: %w", dir, err)
 	}
-	return real, nil
+	return resolved, nil
 }

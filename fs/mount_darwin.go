@@ -13,6 +13,9 @@ func setMountMethod(*fuse.MountOptions, bool) {}
 // checkFUSE leaves it to go-fuse to find macFUSE and to say so if it is missing.
 func checkFUSE(Options) error { return nil }
 
+// explainMount has nothing to add: macFUSE's program says what is wrong.
+func explainMount(err error) error { return err }
+
 func unmount(dir string, lazy bool) error {
 	flags := 0
 	if lazy {

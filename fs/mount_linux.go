@@ -21,21 +21,28 @@ const (
 	fuseConf   = "/etc/fuse.conf"
 )
 
-// setMountMethod chooses how the kernel is told. Root calls mount(2) and needs no
-// program; if that is refused, as in some containers, fusermount3 gets a chance.
+// setMountMethod chooses how the kernel is told: root calls mount(2), others need
+// the set-user-ID program fusermount3.
 func setMountMethod(o *fuse.MountOptions, readOnly bool) {
 	if os.Geteuid() != 0 {
 		return
 	}
-	o.DirectMount = true
+	o.DirectMountStrict = true
 	o.DirectMountFlags = unix.MS_NOSUID | unix.MS_NODEV
 	if readOnly {
 		o.DirectMountFlags |= unix.MS_RDONLY
 	}
-	if _, err := fusermount(); err != nil {
-		// Then the error of mount(2) is the one to report.
-		o.DirectMountStrict = true
+}
+
+// explainMount says what to do about an error of mounting.
+func explainMount(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w; mounting needs the capability SYS_ADMIN (containers: --cap-add SYS_ADMIN)", err)
+	case os.Geteuid() != 0 && strings.Contains(err.Error(), "fusermount exited"):
+		return errors.New("fusermount3 refused; it says why on standard error")
 	}
+	return err
 }
 
 // checkFUSE finds out beforehand why a mount would fail, to say it clearly: the

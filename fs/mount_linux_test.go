@@ -84,6 +84,11 @@ func TestUnmountOfBusyMount(t *testing.T) {
 
 	require.NoError(t, m.UnmountLazy())
 	require.Nil(t, info(t, m.Dir()))
+	second := fstest.Start(t, m.Dir(), newFakeVolume(), fs.Options{})
+	require.NoError(t, m.UnmountLazy())
+	require.ErrorIs(t, m.Unmount(), syscall.EBUSY)
+	require.NotNil(t, info(t, m.Dir()), "the second mount is not meant")
+	require.NoError(t, second.Unmount())
 	_, err = f.WriteString(", and usable")
 	require.NoError(t, err)
 	select {

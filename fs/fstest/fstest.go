@@ -7,24 +7,40 @@ import (
 	"github.com/pcloudfs/pcloudfs/fs"
 )
 
+// verdict is what becomes of a test that needs FUSE.
+type verdict int
+
+const (
+	run verdict = iota
+	skip
+	fail
+)
+
+// decide takes the values of the environment variables and the check of what
+// works, and gives the reason for skipping or failing.
+func decide(wish, ci string, available func() error) (verdict, string) {
+	if wish == "0" {
+		return skip, "PCLOUDFS_TEST_FUSE=0: tests that mount are switched off"
+	}
+	err := available()
+	switch {
+	case err == nil:
+		return run, ""
+	case wish == "1" || ci == "true":
+		return fail, "cannot mount here, which CI=true or PCLOUDFS_TEST_FUSE=1 demand: " + err.Error()
+	}
+	return skip, "cannot mount here: " + err.Error()
+}
+
 // SkipUnlessFUSE skips or fails the test where no file system can be mounted,
 // see the package comment.
 func SkipUnlessFUSE(tb testing.TB) {
 	tb.Helper()
-	required := os.Getenv("CI") == "true"
-	switch os.Getenv("PCLOUDFS_TEST_FUSE") {
-	case "0":
-		tb.Skip("PCLOUDFS_TEST_FUSE=0: tests that mount are switched off")
-	case "1":
-		required = true
-	}
-	err := fs.Available()
-	switch {
-	case err == nil:
-	case required:
-		tb.Fatalf("cannot mount here, which CI=true or PCLOUDFS_TEST_FUSE=1 demand: %v", err)
-	default:
-		tb.Skipf("cannot mount here: %v", err)
+	switch v, reason := decide(os.Getenv("PCLOUDFS_TEST_FUSE"), os.Getenv("CI"), fs.Available); v {
+	case skip:
+		tb.Skip(reason)
+	case fail:
+		tb.Fatal(reason)
 	}
 }
 
