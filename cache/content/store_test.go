@@ -1,9 +1,15 @@
 package content
 
 import (
-	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -13,28 +19,510 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-type plain []byte
+const kib = 1 << 10
 
-func (b plain) ReadAt(_ context.Context, _ remote.FileID, _ remote.Hash, _ int64, p []byte, off int64) (int, error) {
-	return bytes.NewReader(b).ReadAt(p, off)
+// byteAt is the content of every file, each different.
+func byteAt(k Key, off int64) byte {
+	x := uint64(off)*0x9E3779B97F4A7C15 + uint64(k.File)*31 + uint64(k.Hash)*17
+	return byte(x >> 29)
 }
 
-func TestReadWhole(t *testing.T) {
-	data := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
-	s := New(Options{Fetch: plain(data)})
-	defer s.Close()
+// server is a Fetcher that makes up its files.
+type server struct {
+	latency time.Duration
+	rate    int64 // bytes per second of one request; 0: unlimited
+
+	// fail, if set, decides what becomes of a request: nil, an error, or
+	// errShort for too few bytes.
+	fail func(off int64, n int) error
+
+	// hook, if set, runs at the beginning of each request.
+	hook func()
+
+	mu        sync.Mutex
+	requests  []fetched
+	inFlight  int
+	most      int   // requests in flight at once
+	bytes     int64 // being fetched
+	cancelled int
+}
+
+type fetched struct {
+	off int64
+	n   int
+}
+
+var errShort = errors.New("short")
+
+func (s *server) ReadAt(ctx context.Context, id remote.FileID, h remote.Hash, size int64, p []byte, off int64) (int, error) {
+	if s.hook != nil {
+		s.hook()
+	}
+	s.mu.Lock()
+	s.requests = append(s.requests, fetched{off, len(p)})
+	s.inFlight++
+	s.bytes += int64(len(p))
+	s.most = max(s.most, s.inFlight)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.inFlight--
+		s.bytes -= int64(len(p))
+		if ctx.Err() != nil {
+			s.cancelled++
+		}
+	}()
+	d := s.latency
+	if s.rate > 0 {
+		d += time.Duration(int64(len(p)) * int64(time.Second) / s.rate)
+	}
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	if off < 0 || off+int64(len(p)) > size {
+		return 0, fmt.Errorf("asked for %d bytes at %d of %d", len(p), off, size)
+	}
+	if s.fail != nil {
+		err := s.fail(off, len(p))
+		if err == errShort {
+			return len(p) - 1, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	for i := range p {
+		p[i] = byteAt(Key{id, h}, off+int64(i))
+	}
+	if off+int64(len(p)) == size && off%2 == 0 {
+		return len(p), io.EOF // both are allowed
+	}
+	return len(p), nil
+}
+
+func (s *server) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requests)
+}
+
+// newStore returns a store that is closed before the test ends.
+func newStore(t *testing.T, o Options) *Store {
+	s := New(o)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// read reads and compares; it returns the error of the read.
+func read(ctx context.Context, s *Store, k Key, size, off int64, n int, ra *Readahead) error {
+	p := make([]byte, n)
+	m, err := s.ReadAt(ctx, k, size, p, off, ra)
+	if err != nil {
+		return err
+	}
+	if want := max(0, min(int64(n), size-off)); int64(m) != want {
+		return fmt.Errorf("wrong: %d bytes at %d of %d, want %d", m, off, size, want)
+	}
+	for i, b := range p[:m] {
+		if b != byteAt(k, off+int64(i)) {
+			return fmt.Errorf("wrong: byte at %d of %v", off+int64(i), k)
+		}
+	}
+	return nil
+}
+
+func TestEdges(t *testing.T) {
+	t.Parallel()
+	f := &server{}
+	s := newStore(t, Options{Fetch: f})
+	k := Key{1, 2}
+	for _, c := range []struct {
+		size, off int64
+		n         int
+	}{{0, 0, 10}, {10, 10, 1}, {10, 100, 1}, {10, 0, 0}} {
+		require.NoError(t, read(t.Context(), s, k, c.size, c.off, c.n, nil))
+	}
+	require.Zero(t, f.count(), "nothing to read, nothing to fetch")
+	for _, c := range []struct {
+		size, off int64
+		n         int
+	}{{1, 0, 1}, {10, 9, 10}, {64 * kib, 0, 64 * kib}, {64*kib + 1, 64 * kib, 5}, {200 * kib, 63 * kib, 70 * kib}} {
+		require.NoError(t, read(t.Context(), s, k, c.size, c.off, c.n, nil), "%+v", c)
+	}
+	_, err := s.ReadAt(t.Context(), k, 10, make([]byte, 1), -1, nil)
+	require.Error(t, err)
+}
+
+func TestRandomReadsFetchTheirBlocksOnly(t *testing.T) {
+	t.Parallel()
+	f := &server{}
+	s := newStore(t, Options{Fetch: f, BlockSize: 64 * kib})
 	var ra Readahead
 	defer ra.Stop()
-	got := make([]byte, 0, len(data))
-	for {
-		p := make([]byte, 100_000)
-		n, err := s.ReadAt(t.Context(), Key{1, 2}, int64(len(data)), p, int64(len(got)), &ra)
-		require.NoError(t, err)
-		if n == 0 {
+	const size = 1 << 30
+	for i, off := range []int64{500 << 20, 10 << 20, 900 << 20, 300 << 20} {
+		require.NoError(t, read(t.Context(), s, Key{1, 1}, size, off, 64*kib, &ra))
+		n := 64 * kib
+		if i == 0 {
+			n = firstFetch // it may be the beginning of something
+		}
+		require.Equal(t, fetched{off, n}, f.requests[i])
+	}
+	require.NoError(t, read(t.Context(), s, Key{1, 1}, size, 10<<20, 64*kib, &ra))
+	require.Len(t, f.requests, 4, "it was there")
+}
+
+// TestHeadProbe: a look at the beginning of a file costs no more than twice
+// what was looked at, and one small request.
+func TestHeadProbe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: time.Millisecond}
+		s := newStore(t, Options{Fetch: f})
+		for _, n := range []int{1, 4 * kib, 128 * kib, 1 << 20} {
+			var ra Readahead
+			k := Key{remote.FileID(n), 1}
+			before := s.Stats().Fetched
+			for off := 0; off < n; off += 64 * kib {
+				require.NoError(t, read(t.Context(), s, k, 1<<30, int64(off), min(n, 64*kib), &ra))
+			}
+			ra.Stop()
+			require.LessOrEqual(t, s.Stats().Fetched-before, int64(max(2*n, 0)+firstFetch), "after reading %d bytes", n)
+		}
+	})
+}
+
+// TestSequentialFillsTheLink reads a file at 50 ms and 20 Mbit/s per connection:
+// five connections have to be busy all the time.
+func TestSequentialFillsTheLink(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: 50 * time.Millisecond, rate: 2_500_000}
+		s := newStore(t, Options{Fetch: f})
+		const size = 128 << 20
+		var ra Readahead
+		defer ra.Stop()
+		start := time.Now()
+		for off := int64(0); off < size; off += 128 * kib {
+			require.NoError(t, read(t.Context(), s, Key{1, 1}, size, off, 128*kib, &ra))
+		}
+		took := time.Since(start).Seconds()
+		require.Less(t, took, float64(size)/(5*2_500_000)/0.9)
+		require.EqualValues(t, size, s.Stats().Fetched, "everything once")
+		require.LessOrEqual(t, f.most, s.o.Prefetches+1)
+	})
+}
+
+// TestReadsOutOfOrder: the kernel sends the reads of one sequential reader from
+// several threads.
+func TestReadsOutOfOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: 50 * time.Millisecond, rate: 2_500_000}
+		s := newStore(t, Options{Fetch: f})
+		const size, step = 32 << 20, 128 * kib
+		rnd := rand.New(rand.NewPCG(1, 1))
+		var ra Readahead
+		defer ra.Stop()
+		for off := int64(0); off < size; off += 4 * step {
+			var wg sync.WaitGroup
+			for _, i := range rnd.Perm(4) {
+				wg.Go(func() {
+					if err := read(t.Context(), s, Key{1, 1}, size, off+int64(i)*step, step, &ra); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		require.EqualValues(t, size, s.Stats().Fetched, "everything once")
+		require.Greater(t, f.most, 3, "it was taken for sequential")
+	})
+}
+
+func TestOneFetchForAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: time.Second}
+		s := newStore(t, Options{Fetch: f})
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if err := read(t.Context(), s, Key{1, 1}, 1<<20, 70_000, 100, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 1, f.count())
+		require.EqualValues(t, 49, s.Stats().Shared)
+		require.NoError(t, read(t.Context(), s, Key{1, 2}, 1<<20, 70_000, 100, nil))
+		require.Equal(t, 2, f.count(), "another version is another file")
+	})
+}
+
+func TestCancelledReader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: time.Hour}
+		s := newStore(t, Options{Fetch: f})
+		k := Key{1, 1}
+		wait := func(ctx context.Context) chan error {
+			done := make(chan error, 1)
+			go func() { done <- read(ctx, s, k, 1<<20, 0, 10, nil) }()
+			synctest.Wait()
+			return done
+		}
+		ctx1, cancel1 := context.WithCancel(t.Context())
+		ctx2, cancel2 := context.WithCancel(t.Context())
+		one, two := wait(ctx1), wait(ctx2)
+		start := time.Now()
+		cancel1()
+		require.ErrorIs(t, <-one, context.Canceled)
+		require.Zero(t, time.Since(start), "gone at once")
+		synctest.Wait()
+		require.Zero(t, f.cancelled, "somebody still waits for it")
+		cancel2()
+		require.ErrorIs(t, <-two, context.Canceled)
+		synctest.Wait()
+		require.Equal(t, 1, f.cancelled, "nobody waits any more")
+		require.Zero(t, s.Stats().Bytes)
+
+		f.latency = 0
+		require.NoError(t, read(t.Context(), s, k, 1<<20, 0, 10, nil), "and nothing is left of it")
+	})
+}
+
+func TestErrorsAreNotKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("connection reset")
+		for name, c := range map[string]struct{ give, want error }{
+			"error": {broken, broken},
+			"short": {errShort, io.ErrUnexpectedEOF},
+		} {
+			fail := true
+			f := &server{fail: func(int64, int) error {
+				if fail {
+					return c.give
+				}
+				return nil
+			}}
+			s := New(Options{Fetch: f})
+			require.ErrorIs(t, read(t.Context(), s, Key{1, 1}, 1<<20, 0, 10, nil), c.want, name)
+			require.Zero(t, s.Stats().Bytes, name)
+			fail = false
+			require.NoError(t, read(t.Context(), s, Key{1, 1}, 1<<20, 0, 10, nil), name)
+			s.Close()
+		}
+	})
+}
+
+// TestPrefetchErrorsAreSilent: what nobody has asked for does not fail anybody.
+func TestPrefetchErrorsAreSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: time.Millisecond}
+		f.fail = func(off int64, n int) error {
+			if off+int64(n) > 4<<20 {
+				return errors.New("no")
+			}
+			return nil
+		}
+		s := newStore(t, Options{Fetch: f})
+		var ra Readahead
+		defer ra.Stop()
+		for off := int64(0); off < 3<<20; off += 128 * kib {
+			require.NoError(t, read(t.Context(), s, Key{1, 1}, 64<<20, off, 128*kib, &ra))
+			time.Sleep(time.Second) // all of the read-ahead ends
+		}
+		require.Less(t, f.count(), 100, "and is not repeated for ever")
+	})
+}
+
+// sequential makes a reader that has a window, with fetches that never end.
+func sequential(t *testing.T, s *Store, f *server) *Readahead {
+	t.Helper()
+	ra := new(Readahead)
+	for off := int64(0); off < 4<<20; off += 128 * kib {
+		require.NoError(t, read(t.Context(), s, Key{1, 1}, 1<<30, off, 128*kib, ra))
+	}
+	f.mu.Lock()
+	f.latency = time.Hour
+	f.mu.Unlock()
+	time.Sleep(time.Second)
+	for off := int64(4 << 20); ; off += 128 * kib {
+		s.mu.Lock()
+		there := s.files[Key{1, 1}].blocks[off/s.o.BlockSize]
+		s.mu.Unlock()
+		if there == nil || !there.finished {
 			break
 		}
-		got = append(got, p[:n]...)
+		require.NoError(t, read(t.Context(), s, Key{1, 1}, 1<<30, off, 128*kib, ra))
 	}
-	require.True(t, bytes.Equal(data, got))
-	require.EqualValues(t, len(data), s.Stats().Fetched)
+	synctest.Wait()
+	require.Positive(t, f.inFlight, "there is read-ahead")
+	return ra
+}
+
+func TestStopEndsReadahead(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"stop", "jump", "forget", "close"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &server{latency: time.Millisecond}
+			s := New(Options{Fetch: f})
+			ra := sequential(t, s, f)
+			defer s.Close()
+			switch how {
+			case "stop":
+				ra.Stop()
+			case "jump":
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				require.Error(t, read(ctx, s, Key{1, 1}, 1<<30, 900<<20, 10, ra))
+			case "forget":
+				s.Forget(Key{1, 1})
+			case "close":
+				s.Close()
+			}
+			synctest.Wait()
+			require.Zero(t, f.inFlight, how)
+			require.Zero(t, s.prefetch, how)
+			ra.Stop()
+			require.Zero(t, s.streams, how)
+			if how == "close" || how == "forget" {
+				require.Zero(t, s.Stats().Bytes, how)
+			}
+		})
+	}
+}
+
+// TestReaderOutlivesStop: what a reader waits for is not cancelled because it
+// was begun as read-ahead of somebody who left.
+func TestReaderOutlivesStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: time.Millisecond}
+		s := newStore(t, Options{Fetch: f})
+		ra := sequential(t, s, f)
+		var off int64
+		s.mu.Lock()
+		for e := range ra.ahead {
+			off = e.off
+		}
+		s.mu.Unlock()
+		done := make(chan error)
+		go func() { done <- read(t.Context(), s, Key{1, 1}, 1<<30, off, 10, nil) }()
+		synctest.Wait()
+		ra.Stop()
+		require.NoError(t, <-done)
+	})
+}
+
+func TestForgetDuringARead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: time.Second}
+		s := newStore(t, Options{Fetch: f})
+		done := make(chan error)
+		go func() { done <- read(t.Context(), s, Key{1, 1}, 1<<20, 0, 10, nil) }()
+		synctest.Wait()
+		s.Forget(Key{1, 1})
+		require.NoError(t, <-done)
+		require.Zero(t, s.Stats().Bytes)
+		require.NoError(t, read(t.Context(), s, Key{1, 1}, 1<<20, 0, 10, nil))
+		require.Equal(t, 2, f.count())
+	})
+}
+
+func TestAnotherSizeIsAnotherFile(t *testing.T) {
+	t.Parallel()
+	f := &server{}
+	s := newStore(t, Options{Fetch: f})
+	require.NoError(t, read(t.Context(), s, Key{1, 1}, 100, 0, 200, nil))
+	require.NoError(t, read(t.Context(), s, Key{1, 1}, 150, 0, 200, nil))
+	require.EqualValues(t, 150, s.Stats().Bytes)
+}
+
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: time.Hour}
+		s := New(Options{Fetch: f})
+		done := make(chan error)
+		go func() { done <- read(t.Context(), s, Key{1, 1}, 1<<20, 0, 10, nil) }()
+		synctest.Wait()
+		s.Close()
+		require.ErrorIs(t, <-done, ErrClosed)
+		require.ErrorIs(t, read(t.Context(), s, Key{1, 1}, 1<<20, 0, 10, nil), ErrClosed)
+		require.Zero(t, s.Stats().Bytes)
+		s.Close()
+	})
+}
+
+// TestStreamsShareMemory: many sequential readers must not evict what was
+// fetched for each other before it is read.
+func TestStreamsShareMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: 50 * time.Millisecond, rate: 2_500_000}
+		s := newStore(t, Options{Fetch: f, MaxBytes: 32 << 20})
+		const size, readers = 8 << 20, 32
+		var wg sync.WaitGroup
+		for i := range readers {
+			wg.Go(func() {
+				var ra Readahead
+				defer ra.Stop()
+				for off := int64(0); off < size; off += 128 * kib {
+					if err := read(t.Context(), s, Key{remote.FileID(i), 1}, size, off, 128*kib, &ra); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Duration(i) * time.Millisecond)
+				}
+			})
+		}
+		wg.Wait()
+		require.LessOrEqual(t, s.Stats().Fetched, int64(readers*size*11/10))
+		require.Zero(t, s.streams)
+	})
+}
+
+// TestLittleMemory lets more readers wait for blocks than there is room for.
+func TestLittleMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &server{latency: 10 * time.Millisecond}
+		s := newStore(t, Options{Fetch: f, MaxBytes: 1, BlockSize: 4 * kib}) // sixteen blocks
+		f.hook = func() {
+			if b := s.Stats().Bytes; b > 64*kib {
+				t.Errorf("%d bytes held", b)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				if err := read(ctx, s, Key{remote.FileID(i), 1}, 1<<20, int64(i)*kib, 60*kib, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		f.latency = time.Hour
+		for i := range 100 { // all the room is taken, and many wait for some
+			wg.Go(func() { _ = read(ctx, s, Key{remote.FileID(i), 2}, 1<<20, 0, 60*kib, nil) })
+		}
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		synctest.Wait()
+		require.Zero(t, f.inFlight)
+	})
 }

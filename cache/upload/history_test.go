@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("upload.seeds", 1500, "histories to run")
+	seeds = flag.Int("upload.seeds", 10000, "histories to run")
 	seed1 = flag.Uint64("upload.seed", 0, "the only history to run")
 )
 
