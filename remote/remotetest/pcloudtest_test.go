@@ -1,6 +1,7 @@
 package remotetest_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -29,29 +30,35 @@ func newClient(t *testing.T, host, token string, tr http.RoundTripper) *remote.C
 	return c
 }
 
-// open starts a server and returns it as a service that sees its account
-// through one of its tokens.
-func open(t *testing.T, o pcloudtest.Options, token func(*pcloudtest.Server) string) (*pcloudtest.Server, *remotetest.Service) {
+// service returns a server as a service that sees its account through a token,
+// with a new folder for the check.
+func service(t *testing.T, srv *pcloudtest.Server, o pcloudtest.Options, token, folder string) *remotetest.Service {
 	t.Helper()
-	srv := pcloudtest.New(t, o)
 	tr := srv.Transport()
 	t.Cleanup(tr.CloseIdleConnections)
 	s := &remotetest.Service{
-		Client: newClient(t, srv.APIAddr(), token(srv), tr),
-		Other:  newClient(t, srv.APIAddr(), token(srv), tr),
+		Client: newClient(t, srv.APIAddr(), token, tr),
+		Other:  newClient(t, srv.APIAddr(), token, tr),
 		Anyone: func(token string) *remote.Client { return newClient(t, srv.APIAddr(), token, tr) },
 		EU:     o.Region == pcloudtest.EU,
 	}
 	s.Small = func(t *testing.T, quota int64) *remotetest.Service {
 		o := o
 		o.Quota, o.Dir = quota, ""
-		_, s := open(t, o, token)
-		return s
+		small := pcloudtest.New(t, o)
+		return service(t, small, o, small.AppToken(), folder)
 	}
-	e, err := s.Client.CreateFolder(t.Context(), remote.RootFolder, "check")
+	e, err := s.Client.CreateFolder(t.Context(), remote.RootFolder, folder)
 	require.NoError(t, err)
 	s.Folder = e.FolderID
-	return srv, s
+	return s
+}
+
+// open starts a server for one check.
+func open(t *testing.T, o pcloudtest.Options, token func(*pcloudtest.Server) string) (*pcloudtest.Server, *remotetest.Service) {
+	t.Helper()
+	srv := pcloudtest.New(t, o)
+	return srv, service(t, srv, o, token(srv), "check")
 }
 
 var tokens = map[string]func(*pcloudtest.Server) string{
@@ -74,14 +81,16 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestConformanceOverTLS has sockets and certificates, and the account in a
-// directory.
+// TestConformanceOverTLS has sockets and certificates, and all checks in one
+// account that is kept in a directory.
 func TestConformanceOverTLS(t *testing.T) {
 	t.Parallel()
-	remotetest.Run(t, remotetest.Env{Open: func(t *testing.T) *remotetest.Service {
-		quirks := pcloudtest.Quirks{BlockTimeout: 300 * time.Millisecond}
-		_, s := open(t, pcloudtest.Options{Dir: t.TempDir(), Quirks: quirks}, (*pcloudtest.Server).AppToken)
-		return s
+	o := pcloudtest.Options{Dir: t.TempDir(), Quirks: pcloudtest.Quirks{BlockTimeout: 300 * time.Millisecond}}
+	srv := pcloudtest.New(t, o)
+	checks := 0
+	remotetest.Run(t, remotetest.Env{Shared: true, Open: func(t *testing.T) *remotetest.Service {
+		checks++
+		return service(t, srv, o, srv.AppToken(), fmt.Sprint("check", checks))
 	}})
 }
 

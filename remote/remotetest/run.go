@@ -16,8 +16,12 @@ type Env struct {
 	// called within.
 	Bubble bool
 
+	// Shared tells that all checks use one account, so that only one can run
+	// at a time.
+	Shared bool
+
 	// Live is set for a service that is not ours: answers that were only
-	// inferred may differ, and nothing is created at its root.
+	// inferred may differ, and others may be changing the account. It is shared.
 	Live bool
 }
 
@@ -76,8 +80,8 @@ func Run(t *testing.T, env Env) {
 			c.run(t, s)
 		}
 		t.Run(c.name, func(t *testing.T) {
-			if !env.Live {
-				t.Parallel() // a live service slows down whoever is in a hurry
+			if !env.Shared && !env.Live {
+				t.Parallel()
 			}
 			if env.Bubble {
 				synctest.Test(t, body)
