@@ -156,12 +156,12 @@ func (c *Client) request(ctx context.Context, k *call, w *watch) (*http.Request,
 	if err != nil {
 		return nil, "", err
 	}
-	var secret string
-	if !k.anonymous {
-		secret, err = c.authorise(req)
-	}
-	if err != nil {
+	secret, err := c.token()
+	if err != nil && !k.anonymous {
 		return nil, secret, err
+	}
+	if secret != "" && !k.anonymous {
+		req.Header.Set("Authorization", "Bearer "+secret)
 	}
 	// Without this header the server closes the connection (pCloud API 2.2).
 	req.Header.Set("Connection", "keep-alive")
@@ -179,8 +179,9 @@ func (c *Client) request(ctx context.Context, k *call, w *watch) (*http.Request,
 	return req, secret, nil
 }
 
-// authorise sets the Authorization header.
-func (c *Client) authorise(req *http.Request) (string, error) {
+// token returns the access token, "" if there is none. It is returned with
+// the error that it is unusable, too.
+func (c *Client) token() (string, error) {
 	if c.tokens == nil {
 		return "", nil
 	}
@@ -192,9 +193,6 @@ func (c *Client) authorise(req *http.Request) (string, error) {
 		if b <= ' ' || b > '~' {
 			return t.AccessToken, errors.New("the access token contains characters that no token has")
 		}
-	}
-	if t.AccessToken != "" {
-		req.Header.Set("Authorization", "Bearer "+t.AccessToken)
 	}
 	return t.AccessToken, nil
 }

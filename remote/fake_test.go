@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -42,11 +41,6 @@ func see(r *http.Request) seen {
 	}
 	return s
 }
-
-// roundTrip is a network in a function. It works in a synctest bubble.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // script answers requests one after the other and records them; the last step
 // answers all that follow.
@@ -174,5 +168,3 @@ func failure(t testing.TB, err error) *Error {
 	require.ErrorAs(t, err, &e)
 	return e
 }
-
-var background = context.Background()

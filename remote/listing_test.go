@@ -163,7 +163,7 @@ func TestEndlessRepliesAreCutOff(t *testing.T) {
 				resp.Body, resp.ContentLength = body, -1
 				return resp, nil
 			}
-			c, _ := newFake(t, Options{Attempts: 1, MaxListing: 100_000}, do)
+			c, _ := newFake(t, Options{Attempts: 1, MaxListing: 20_000}, do)
 			head := body.head
 			for what, call := range map[string]func() error{
 				"tree": func() error { return c.ListTree(t.Context(), 1, func(Entry) error { return nil }) },

@@ -93,8 +93,12 @@ func (t *textReader) lead(b byte) {
 }
 
 // escape follows what comes after a backslash. Wrong escapes are left to the
-// JSON decoder.
+// JSON decoder, unless they could hide a byte that is not checked.
 func (t *textReader) escape(b byte) {
+	if b >= utf8.RuneSelf {
+		t.bad = "a character that can not be escaped"
+		return
+	}
 	if t.esc == 1 {
 		if b == 'u' {
 			t.esc, t.code = 2, 0
