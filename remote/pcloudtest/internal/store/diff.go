@@ -65,11 +65,13 @@ func (v *View) LastEvents(n int) (entries []Event, next uint64, err error) {
 func (v *View) DiffAfter(t time.Time, limit int) (entries []Event, next uint64, err error) {
 	var since uint64
 	err = v.a.read(func() error {
-		i := sort.Search(len(v.a.log), func(i int) bool { return v.a.log[i].time > seconds(t) })
-		if i > 0 {
-			since = v.a.log[i-1].id
-		} else {
-			since = firstDiff
+		// Times do not always grow along the log: see txn.arrived.
+		since = firstDiff
+		for _, e := range v.a.log {
+			if e.time > seconds(t) {
+				break
+			}
+			since = e.id
 		}
 		return nil
 	})

@@ -99,6 +99,14 @@ func (t *txn) created(r *record) *event {
 	return t.event(EventCreateFile, r, t.a.mask(r))
 }
 
+// arrived is created for what comes along in a folder. That folder's content
+// did not change by it, so the event has the time when it did.
+func (t *txn) arrived(r *record) *event {
+	e := t.created(r)
+	e.time = t.a.tree.folder(r.parent).modified
+	return e
+}
+
 func (t *txn) modified(r *record) *event {
 	if r.folder {
 		return t.event(EventModifyFolder, r, t.a.mask(r))
@@ -141,7 +149,7 @@ func (t *txn) moved(before, after *record, replaced uint64) {
 		c := t.created(after)
 		c.mask, c.replaced = gained, replaced
 		for _, r := range below {
-			t.created(r).mask = gained
+			t.arrived(r).mask = gained
 		}
 	}
 }

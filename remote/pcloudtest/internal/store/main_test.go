@@ -107,4 +107,7 @@ func paths(tb testing.TB, v *View) map[string]string {
 	return out
 }
 
+// time0 is some moment in whole seconds.
+var time0 = time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
+
 func ptr[T any](v T) *T { return &v }

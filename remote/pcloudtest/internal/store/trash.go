@@ -207,10 +207,13 @@ func (t *txn) restore(top *record, parent uint64) (*record, error) {
 	for _, r := range all {
 		c := *r
 		c.deleted, c.orig = false, 0
-		if r == top {
-			c.parent, c.name = parent, name
-			first = &c
+		if r != top {
+			t.put(&c)
+			t.arrived(&c)
+			continue
 		}
+		c.parent, c.name = parent, name
+		first = &c
 		t.put(&c)
 		t.created(&c)
 	}
