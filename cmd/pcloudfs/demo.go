@@ -102,17 +102,19 @@ func demo(env environment, mountpoint, data string) (err error) {
 func printDemo(w io.Writer, path, data string) {
 	path = shellQuote(path)
 	fmt.Fprintf(w, `
-A pCloud folder is mounted at %[1]s. The pCloud is a server in this process,
-which keeps its data in %[2]s. Try in another terminal:
+A pCloud folder is mounted at %[1]s
+Its pCloud is a server in this process, with its data in %[2]s
 
-  cp -r /usr/share/doc/bash* %[1]s/      copy something into the cloud
-  ls -l %[1]s                            look at it
-  sync %[1]s                             wait until pCloud has everything
-  df -h %[1]s                            the space of the account
+Try in another terminal:
+  cd %[1]s
+  cp -r /bin/ls .     copy something into the cloud
+  ls -l               look at it
+  sync .              wait until pCloud has everything
+  df -h .             the space of the account
 
-To stop, press Ctrl-C here, or run: pkill -INT -x pcloudfs
-The files are there again when you run the demo the next time.
-`, path, shellQuote(data))
+To stop, press Ctrl-C here, or run: kill -INT %[3]d
+The files will be there again when you run the demo the next time.
+`, path, shellQuote(data), os.Getpid())
 }
 
 // shellQuote makes s one word for a shell.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/config"
 	"github.com/pcloudfs/pcloudfs/remote/pcloudtest"
@@ -51,7 +52,11 @@ func newEmulate(env environment) *cobra.Command {
 			return nil
 		},
 	}
-	fl := cmd.Flags()
+	f.register(cmd.Flags())
+	return cmd
+}
+
+func (f *emulateFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.server.Listen, "listen", defaultListen, "`ADDR` of the API")
 	fl.StringVar(&f.server.ContentListen, "content-listen", "", "`ADDR` for contents (default: a free port)")
 	fl.StringVar(&f.server.Dir, "data", "", "`DIR` that keeps the account (default: memory)")
@@ -66,10 +71,10 @@ func newEmulate(env environment) *cobra.Command {
 		}[i])
 	}
 	fl.StringVar(&f.server.Tree, "tree", "", "files to make, `SPEC`: files=N,folders=N,avg=SIZE")
-	return cmd
 }
 
-func (f emulateFlags) options() (pcloudtest.Options, error) {
+// options checks the flags and puts them together.
+func (f *emulateFlags) options() (pcloudtest.Options, error) {
 	o := f.server
 	var err error
 	if o.Region, err = pcloudtest.ParseRegion(f.region); err != nil {
