@@ -81,6 +81,14 @@ func downloadChecks() []check {
 				require.Equal(t, "older", string(p[:n]))
 			}
 		}},
+		{"an older version can be read by its hash", func(t *testing.T, s *Service) {
+			old := s.put(t, "file", []byte("older"))
+			s.put(t, "file", []byte("newer"))
+			l, err := s.Client.FileLink(t.Context(), old.FileID, old.Hash)
+			require.NoError(s.Inferred(t, "9.1"), err)
+			require.Equal(t, old.Hash, l.Hash)
+			require.Equal(t, "older", string(s.read(t, old)))
+		}},
 		{"a version that never was is gone", func(t *testing.T, s *Service) {
 			e := s.put(t, "file", []byte("data"))
 			_, err := s.Client.ReadAt(t.Context(), e.FileID, e.Hash+1, e.Size, make([]byte, 4), 0)

@@ -3,6 +3,7 @@ package remotetest_test
 import (
 	"bytes"
 	"crypto/sha1"
+	"errors"
 	"io/fs"
 	"testing"
 	"testing/synctest"
@@ -80,6 +81,29 @@ func keys(m map[string]remote.Entry) []string {
 	}
 	return k
 }
+
+func TestTokensOfOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const foreign = "aTokenOfAnAccountInTheOtherRegion"
+		srv, s := open(t, pcloudtest.Options{InProcess: true, ForeignTokens: []string{foreign}}, (*pcloudtest.Server).AppToken)
+		_, err := s.Anyone(foreign).UserInfo(t.Context())
+		var e *remote.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, 2094, e.Result)
+		require.ErrorIs(t, err, remote.ErrToken)
+		require.ErrorContains(t, err, "other region")
+		require.NotContains(t, err.Error(), foreign)
+
+		require.NoError(t, srv.RevokeToken(srv.AppToken()))
+		_, err = s.Client.List(t.Context(), s.Folder)
+		require.ErrorIs(t, err, remote.ErrToken)
+		require.ErrorIs(t, s.Client.DeleteFile(t.Context(), missing), remote.ErrToken)
+		require.False(t, errors.Is(err, remote.ErrTemporary), "no use in trying again")
+	})
+}
+
+const missing remote.FileID = 1 << 60
 
 func TestLinksAreReusedUntilTheyGetOld(t *testing.T) {
 	t.Parallel()
