@@ -3,7 +3,6 @@ package fs_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,15 +104,14 @@ func publicDir(t *testing.T) string {
 	return dir
 }
 
-// publicCopy copies a program to where every user can run it.
+// publicCopy copies a program to where every user can run it. Another process does
+// the copying: a descriptor open for writing here could slip into a child that is
+// being started, and the program would be "busy".
 func publicCopy(t *testing.T, program string) string {
 	t.Helper()
-	from, err := os.Open(program)
-	require.NoError(t, err)
-	defer from.Close()
-	to, err := os.OpenFile(filepath.Join(publicDir(t), "program"), os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	_, err = io.Copy(to, from)
-	require.NoError(t, errors.Join(err, to.Close()))
-	return to.Name()
+	to := filepath.Join(publicDir(t), "program")
+	out, err := exec.CommandContext(t.Context(), "cp", program, to).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.Chmod(to, 0o755))
+	return to
 }
