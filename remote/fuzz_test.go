@@ -126,14 +126,16 @@ func FuzzCall(f *testing.F) {
 		if status < 200 || status > 599 {
 			status = 200
 		}
-		c, _ := newFake(t, Options{Attempts: 1}, func(r *http.Request) (*http.Response, error) {
+		var c *Client
+		answer := func(r *http.Request) (*http.Response, error) {
 			resp, err := bytesReply(b)(r)
 			resp.StatusCode = status
 			resp.Header.Set("Content-Type", typ)
 			return resp, err
-		})
+		}
 		ctx := t.Context()
 		for _, m := range append(append(readers[:len(readers):len(readers)], blind...), careful...) {
+			c, _ = newFake(t, Options{Attempts: 1}, answer) // so that refusals do not slow the next one
 			checkError(t, m.call(c, ctx), m.name)
 		}
 		for name, call := range map[string]func(context.Context) error{
@@ -149,6 +151,7 @@ func FuzzCall(f *testing.F) {
 				return err
 			},
 		} {
+			c, _ = newFake(t, Options{Attempts: 1}, answer)
 			checkError(t, call(ctx), name)
 		}
 	})
@@ -176,7 +179,9 @@ func FuzzText(f *testing.F) {
 	f.Add([]byte("\xf0\x9f\x98\x80\xff"), 2)
 	f.Add([]byte("\\\xff"), 0)
 	f.Add([]byte("\\u00\xff\xff"), 0)
+	f.Add([]byte(`\uDAAA`), 0)
 	f.Fuzz(func(t *testing.T, b []byte, cut int) {
+		b = []byte(`"` + string(b) + `"`)
 		whole, err := io.ReadAll(&textReader{r: bytes.NewReader(b)})
 		if cut <= 0 || cut > len(b) {
 			cut = len(b)
@@ -190,7 +195,7 @@ func FuzzText(f *testing.F) {
 		require.True(t, utf8.Valid(b))
 		// What JSON makes of it loses nothing: it encodes to the same again.
 		var s, again string
-		if json.Unmarshal([]byte(`"`+string(b)+`"`), &s) == nil && !strings.Contains(string(b), `\ud`) {
+		if json.Unmarshal(b, &s) == nil {
 			out, err := json.Marshal(s)
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(out, &again))
