@@ -74,7 +74,7 @@ func TestOwnersAreKept(t *testing.T) {
 	require.NoError(t, os.Rename(mnt+"/f", mnt+"/g"))
 	require.NoError(t, os.Rename(mnt+"/g", mnt+"/f"))
 	forgetEverything(t, mnt)
-	v.waitForget(id)
+	v.waitForget(t, id)
 	check()
 	require.Equal(t, uint64(id), stat(t, mnt+"/f").Ino)
 

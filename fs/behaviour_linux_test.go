@@ -171,7 +171,7 @@ func TestUnlinkedOpenFile(t *testing.T) {
 	n, _ := f.ReadAt(buf, 0)
 	require.Equal(t, "before and", string(buf[:n]))
 	require.NoError(t, f.Close())
-	v.waitForget(id)
+	v.waitForget(t, id)
 }
 
 func TestAppendersDoNotOverwriteEachOther(t *testing.T) {

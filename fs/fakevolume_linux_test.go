@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/pcloudfs/pcloudfs/cache"
@@ -99,22 +100,41 @@ func (v *fakeVolume) count(op string) int {
 	return v.calls[op]
 }
 
-// waitForget returns when the kernel's forgetting of a node has reached v.
-func (v *fakeVolume) waitForget(id cache.NodeID) {
+// patience is how long a test waits for what must happen. It is bounded because a
+// test process that is killed with files open on its own mount never ends.
+const patience = 30 * time.Second
+
+// wait returns when cond, called under the lock, holds.
+func (v *fakeVolume) wait(t *testing.T, cond func() bool) {
+	t.Helper()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for !slices.Contains(v.forgot, id) {
+	late := false
+	timer := time.AfterFunc(patience, func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		late = true
+		v.cond.Broadcast()
+	})
+	defer timer.Stop()
+	for !cond() {
+		if late {
+			t.Fatal("waited in vain")
+		}
 		v.cond.Wait()
 	}
 }
 
+// waitForget returns when the kernel's forgetting of a node has reached v.
+func (v *fakeVolume) waitForget(t *testing.T, id cache.NodeID) {
+	t.Helper()
+	v.wait(t, func() bool { return slices.Contains(v.forgot, id) })
+}
+
 // waitCalls returns when an operation was called n times.
-func (v *fakeVolume) waitCalls(op string, n int) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for v.calls[op] < n {
-		v.cond.Wait()
-	}
+func (v *fakeVolume) waitCalls(t *testing.T, op string, n int) {
+	t.Helper()
+	v.wait(t, func() bool { return v.calls[op] >= n })
 }
 
 // now returns the attributes of n as of now.

@@ -76,7 +76,7 @@ func TestKilledReaderEnds(t *testing.T) {
 
 	cmd := exec.CommandContext(t.Context(), "cat", mnt+"/f")
 	require.NoError(t, cmd.Start())
-	v.waitCalls("read", 1)
+	v.waitCalls(t, "read", 1)
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
 	require.ErrorIs(t, <-b.left, context.Canceled)
@@ -101,7 +101,7 @@ func TestSignalInterruptsRead(t *testing.T) {
 	id, err := strconv.Atoi(tid)
 	require.NoError(t, err)
 
-	v.waitCalls("read", 1)
+	v.waitCalls(t, "read", 1)
 	require.NoError(t, unix.Tgkill(cmd.Process.Pid, id, syscall.SIGUSR1))
 	require.ErrorIs(t, <-b.left, context.Canceled)
 	rest, err := io.ReadAll(lines)

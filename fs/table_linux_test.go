@@ -28,7 +28,7 @@ func TestInodeNumbersAreStable(t *testing.T) {
 	require.NoError(t, os.Rename(mnt+"/d/f", mnt+"/f"))
 	require.Equal(t, uint64(id), stat(t, mnt+"/f").Ino)
 	forgetEverything(t, mnt)
-	v.waitForget(id)
+	v.waitForget(t, id)
 	require.Equal(t, uint64(id), stat(t, mnt+"/f").Ino)
 	require.Equal(t, "x", read(t, mnt+"/f"))
 }
@@ -107,7 +107,7 @@ func TestForgetWhileAnswering(t *testing.T) {
 	require.Equal(t, 2, raw.Known(), "the kernel has it from the second lookup")
 	raw.Forget(second.NodeId, 1)
 	require.Equal(t, 1, raw.Known())
-	v.waitForget(id)
+	v.waitForget(t, id)
 }
 
 // TestListingsRaceWithForget is the same for READDIRPLUS.
