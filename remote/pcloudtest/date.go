@@ -53,8 +53,3 @@ func parseNumber(s string) (uint64, error) {
 	}
 	return strconv.ParseUint(s, 10, 64)
 }
-
-// httpDate is the form of dates in HTTP headers.
-func httpDate(t time.Time) string {
-	return t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")
-}

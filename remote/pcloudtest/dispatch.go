@@ -1,6 +1,8 @@
 package pcloudtest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -84,6 +86,9 @@ func (c *call) serve() {
 	if c.fault.has(fault.ResetAfter) != nil {
 		c.conn.reset()
 		panic(http.ErrAbortHandler)
+	}
+	if errors.Is(err, context.Canceled) {
+		panic(http.ErrAbortHandler) // the client has gone, or the server closes
 	}
 	c.logResult(err)
 	c.send(err)
