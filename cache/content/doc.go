@@ -20,9 +20,9 @@
 //
 // A [Readahead] per open handle tells sequential from random reading. Random
 // reads fetch the blocks they touch and nothing else. Sequential reads are run
-// ahead of by as much as has been read so far, up to a window, in several
-// requests at once; so a reader that looks at the head of a file and leaves has
-// caused at most twice what it read.
+// ahead of by as much as has been read so far, and later more, up to a window, in
+// several requests at once; so a reader that looks at the first megabyte of a
+// file and leaves has caused at most twice what it read.
 //
 // The package knows nothing about pCloud's links or retries: a [Fetcher] does
 // that. It does not write to the disk and does not survive the process.

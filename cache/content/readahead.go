@@ -66,9 +66,13 @@ func (s *Store) note(ra *Readahead, k Key, size, off, n int64) {
 	}
 }
 
-// widen sets the window to what was read in a row. All windows together stay
-// below half of the memory, or handles would evict what was fetched for each
-// other before it is read. s.mu is held.
+// certain is from how much reading in a row on it is taken to go on, in bytes.
+const certain = 1 << 20
+
+// widen sets the window to what was read in a row, and to twice that when it is
+// certainly no look at the head of a file. All windows together stay below half
+// of the memory, or handles would evict what was fetched for each other before
+// it is read. s.mu is held.
 func (s *Store) widen(ra *Readahead) {
 	if ra.stopped.Load() {
 		return
@@ -76,8 +80,12 @@ func (s *Store) widen(ra *Readahead) {
 	if ra.window == 0 {
 		s.streams++
 	}
+	window := ra.run
+	if window > certain {
+		window *= 2
+	}
 	share := s.o.MaxBytes / 2 / int64(s.streams)
-	ra.window = max(1, min(ra.run, s.o.MaxWindow, share))
+	ra.window = max(1, min(window, s.o.MaxWindow, share))
 }
 
 // reset ends sequential reading. s.mu is held.

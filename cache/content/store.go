@@ -39,7 +39,8 @@ type Options struct {
 	// BlockSize is the grain of fetching, in bytes. Default 64 KiB.
 	BlockSize int64
 
-	// MaxFetch is the longest range asked for in one request. Default 2 MiB.
+	// MaxFetch is the longest range asked for in one request. Default 1 MiB: less wastes
+	// round trips, more makes the reader wait, as a request is all or nothing.
 	MaxFetch int64
 
 	// MaxWindow is how far a sequential reader is run ahead of. Default
@@ -62,7 +63,7 @@ func (o Options) withDefaults() Options {
 	}
 	def(&o.MaxBytes, 256<<20)
 	def(&o.BlockSize, 64<<10)
-	def(&o.MaxFetch, 2<<20)
+	def(&o.MaxFetch, 1<<20)
 	def(&o.MaxWindow, 16<<20)
 	o.MaxBytes = max(o.MaxBytes, 16*o.BlockSize)
 	o.MaxFetch = max(min(o.MaxFetch, o.MaxBytes/8), o.BlockSize)

@@ -137,7 +137,8 @@ func (u *Uploader) place(ctx context.Context, w want, temp remote.Entry) (Result
 		switch {
 		case err == nil:
 			return u.placed(w, s, e), nil
-		case ctx.Err() != nil, !temporary(err), n >= u.o.Tries:
+		case ctx.Err() != nil, !temporary(err) && !errors.Is(err, fs.ErrNotExist), n >= u.o.Tries:
+			// A file that has just been uploaded may not be visible yet.
 			return Result{}, fmt.Errorf("rename the uploaded file to %q: %w", name, err)
 		}
 		if u.pause(ctx, n) != nil {
