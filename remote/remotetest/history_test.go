@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"path"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -201,4 +202,57 @@ func (h *history) read(ctx context.Context, e remote.Entry) error {
 		at += n
 	}
 	return wrong(digest(p) == h.now[e.Name], "%s", e.Name)
+}
+
+// TestManyAtOnce has several users of one client under the same trouble. Each
+// repeats what failed, as the caller of an upload without a condition may.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const users, files = 8, 6
+		s := newScene(t)
+		r := rand.New(rand.NewPCG(99, 1))
+		require.NoError(t, s.srv.SetFaults(trouble(r)))
+		var wg sync.WaitGroup
+		errs := make([]error, users)
+		for u := range users {
+			wg.Go(func() {
+				for f := range files {
+					name, data := fmt.Sprint("file ", u, " ", f), bytes.Repeat([]byte{byte(u), byte(f)}, 5000*(f+1))
+					errs[u] = errors.Join(errs[u], s.roundTrip(t.Context(), name, data))
+				}
+			})
+		}
+		wg.Wait()
+		require.NoError(t, errors.Join(errs...))
+		require.NoError(t, s.srv.SetFaults(nil))
+		require.Len(t, s.children(t), users*files)
+	})
+}
+
+// roundTrip uploads data and reads it back.
+func (s *scene) roundTrip(ctx context.Context, name string, data []byte) error {
+	insist := func(call func() error) error {
+		var err error
+		for range 20 {
+			if err = call(); err == nil || !errors.Is(err, remote.ErrTemporary) {
+				return err
+			}
+		}
+		return err
+	}
+	var e remote.Entry
+	err := insist(func() (err error) {
+		e, _, err = s.client.UploadFile(ctx, remote.UploadTarget{Parent: s.folder, Name: name}, bytes.NewReader(data), int64(len(data)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	got := make([]byte, len(data))
+	err = insist(func() error {
+		_, err := s.client.ReadAt(ctx, e.FileID, e.Hash, e.Size, got, 0)
+		return err
+	})
+	return errors.Join(err, wrong(err != nil || bytes.Equal(got, data), "%s", name))
 }
