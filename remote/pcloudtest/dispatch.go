@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -62,7 +63,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	s.stats.count(name)
 	if chunked(r) && !s.o.Quirks.AcceptChunked {
-		lengthRequired(w)
+		lengthRequired(w, r)
 		return
 	}
 	e := &effects{rules: s.faults.Match(name)}
@@ -82,6 +83,9 @@ func (c *call) serve() {
 	}
 	if err == nil {
 		err = c.run()
+	}
+	if err != nil && c.fault.has(fault.DelayVisibility) != nil {
+		c.s.account.DelayVisibility(0, 0) // there was nothing to delay
 	}
 	if c.fault.has(fault.ResetAfter) != nil {
 		c.conn.reset()
@@ -182,8 +186,10 @@ func (s *Server) unknownMethod(w http.ResponseWriter, r *http.Request, cn *conn)
 }
 
 // lengthRequired refuses a body whose length was not announced and closes the
-// connection.
-func lengthRequired(w http.ResponseWriter) {
+// connection. Some of the body is taken first, or the client might see a
+// reset before it sees the answer.
+func lengthRequired(w http.ResponseWriter, r *http.Request) {
+	io.CopyN(io.Discard, r.Body, maxForm) // however it ends, the answer is the same
 	h := w.Header()
 	h.Set("Server", serverName)
 	h.Set("Connection", "close")

@@ -170,6 +170,11 @@ func TestDelayedVisibility(t *testing.T) {
 		require.Empty(t, c.ok("listfolder", "folderid", 0).names())
 		time.Sleep(61 * time.Second)
 		require.Equal(t, []string{"late"}, c.ok("listfolder", "folderid", 0).names())
+
+		c.faults(pcloudtest.Rule{Method: "createfolder", Do: pcloudtest.FaultDelayVisibility, Delay: time.Minute, Count: 1})
+		c.fails(2002, "createfolder", "folderid", 77, "name", "x")
+		c.ok("createfolder", "folderid", 0, "name", "prompt")
+		require.Len(t, c.ok("listfolder", "folderid", 0).names(), 2, "a call without effect delays no other")
 	})
 }
 

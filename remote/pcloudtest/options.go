@@ -94,9 +94,9 @@ type Options struct {
 
 	Shape Shape
 
-	// Tree makes a tree of files whose contents come from their names, in
-	// the application's folder unless the specification says otherwise:
-	// "files=100000,folders=1000,avg=64k,seed=1".
+	// Tree fills the application's folder with files whose contents are made
+	// up as they are read: "files=100000,folders=1000,depth=4,avg=64k,seed=1".
+	// With a Dir that has the tree already nothing changes.
 	Tree string
 
 	Quirks Quirks
