@@ -172,6 +172,24 @@ func checkError(t *testing.T, err error, name string) {
 	}
 }
 
+// FuzzScan compares the scanner with encoding/json.
+func FuzzScan(f *testing.F) {
+	for _, s := range []string{tree, notesJSON, `[]`, `{}`, ` [1, -0.5e+7,true ,false,null,"\u00e9\"\\"] `, `01`, `1.`, `-`, `nul`, `"a`, `"\x"`, "\"\n\"", `{"a":1,}`, `[1 2]`, `{"a"}`, `{1:2}`, `[,]`, `1}`, ``} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if bytes.Count(b, []byte("["))+bytes.Count(b, []byte("{")) >= skipDepth {
+			return
+		}
+		s := newScanner(bytes.NewReader(b), 1<<20)
+		err := s.skip()
+		if err == nil {
+			err = s.end()
+		}
+		require.Equal(t, json.Valid(b), err == nil, "%q: %v", b, err)
+	})
+}
+
 // FuzzText compares the reader with the whole text at once.
 func FuzzText(f *testing.F) {
 	f.Add([]byte(notesJSON), 3)

@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
+	"strconv"
 )
 
 const (
@@ -27,17 +29,17 @@ type listing struct {
 	left      int // entries that may still come
 	fn        func(Entry) error
 
-	dec    *json.Decoder
-	budget *budgetReader
+	in     *scanner
 	status status
 	top    *Entry // the listed folder
-	raw    json.RawMessage
 
 	// held are entries in order, with gaps for folders that are not complete
 	// yet because the server sent their contents first.
 	held    []heldEntry
 	holding int // folders with a gap
 }
+
+var errHeld = protocolErrorf("too much comes before the name of its folder")
 
 type heldEntry struct {
 	Entry
@@ -46,67 +48,47 @@ type heldEntry struct {
 
 // read decodes a reply. Errors of fn are returned as they are.
 func (l *listing) read(r io.Reader) error {
-	l.budget = &budgetReader{r: r, left: entryBudget}
-	l.dec = json.NewDecoder(l.budget)
-	err := l.object(func(key string) error {
-		switch key {
+	l.in = newScanner(r, entryBudget)
+	err := l.in.object(func(key []byte) error {
+		switch string(key) {
 		case "result":
-			return l.dec.Decode(&l.status.Result)
+			tok, err := l.in.scalar()
+			if err != nil {
+				return err
+			}
+			return decodeScalar(tok, &l.status.Result)
 		case "error":
-			return l.dec.Decode(&l.status.Error)
+			if b, err := l.in.next(); err != nil || b != '"' {
+				return cmp.Or(err, l.in.skip())
+			}
+			tok, err := l.in.scalar()
+			if err != nil {
+				return err
+			}
+			msg, err := unquote(tok)
+			l.status.Error = string(msg)
+			return err
 		case "metadata":
 			return l.metadata()
 		}
-		return l.skip()
+		return l.in.skip()
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := l.dec.Token(); err != io.EOF {
-		if err != nil {
-			return err
-		}
-		return protocolErrorf("something follows it")
-	}
-	return nil
+	return l.in.end()
 }
-
-// object calls fn for each key of an object; fn consumes the value.
-func (l *listing) object(fn func(key string) error) error {
-	t, err := l.dec.Token()
-	if err != nil {
-		return err
-	}
-	if t != json.Delim('{') {
-		return protocolErrorf("not an object")
-	}
-	for l.dec.More() {
-		t, err := l.dec.Token()
-		if err != nil {
-			return err
-		}
-		key, _ := t.(string)
-		if err := fn(key); err != nil {
-			return err
-		}
-	}
-	_, err = l.dec.Token()
-	return err
-}
-
-// skip passes over a value; the budget bounds it.
-func (l *listing) skip() error { return l.dec.Decode(&l.raw) }
 
 // metadata reads the listed folder.
 func (l *listing) metadata() error {
 	if l.top != nil {
 		return protocolErrorf("metadata twice")
 	}
-	var m wireMeta
+	var m scanned
 	contents := false
-	err := l.object(func(key string) error {
-		if key != "contents" {
-			return l.field(&m, key)
+	err := l.in.object(func(key []byte) error {
+		if string(key) != "contents" {
+			return m.field(l.in, key)
 		}
 		if contents {
 			return protocolErrorf("contents twice")
@@ -120,7 +102,7 @@ func (l *listing) metadata() error {
 	if !contents {
 		return protocolErrorf("the folder has no contents")
 	}
-	top, err := m.listed(l.id)
+	top, err := m.meta().listed(l.id)
 	l.top = &top
 	return err
 }
@@ -130,50 +112,29 @@ func (l *listing) contents(parent FolderID, depth int) error {
 	if depth > maxDepth {
 		return protocolErrorf("folders nested deeper than %d", maxDepth)
 	}
-	t, err := l.dec.Token()
-	if err != nil {
-		return err
-	}
-	if t != json.Delim('[') {
-		return protocolErrorf("contents is not an array")
-	}
-	for l.dec.More() {
+	return l.in.array(func() error {
 		if l.left--; l.left < 0 {
 			return protocolErrorf("too many entries")
 		}
-		l.budget.left = entryBudget
-		if err := l.child(parent, depth); err != nil {
-			return err
-		}
-	}
-	_, err = l.dec.Token()
-	return err
+		l.in.left = entryBudget
+		return l.child(parent, depth)
+	})
 }
 
 // child reads one entry with everything below it.
 func (l *listing) child(parent FolderID, depth int) error {
-	var m wireMeta
-	if !l.recursive {
-		if err := l.dec.Decode(&m); err != nil {
-			return err
-		}
-		e, err := m.child(parent)
-		if err != nil {
-			return err
-		}
-		return l.fn(e)
-	}
+	var m scanned
 	given := false // the entry went to fn before its contents
 	gap := -1      // its place in held
-	err := l.object(func(key string) error {
-		if key != "contents" {
-			return l.field(&m, key)
+	err := l.in.object(func(key []byte) error {
+		if string(key) != "contents" || !l.recursive {
+			return m.field(l.in, key)
 		}
 		if given || gap >= 0 {
 			return protocolErrorf("contents twice")
 		}
 		if l.holding == 0 && m.complete() {
-			e, err := m.child(parent)
+			e, err := m.meta().child(parent)
 			if err != nil {
 				return err
 			}
@@ -186,6 +147,9 @@ func (l *listing) child(parent FolderID, depth int) error {
 			}
 			return l.contents(e.FolderID, depth+1)
 		}
+		if len(l.held) >= maxHeld {
+			return errHeld
+		}
 		gap = len(l.held)
 		l.held = append(l.held, heldEntry{})
 		l.holding++
@@ -194,7 +158,7 @@ func (l *listing) child(parent FolderID, depth int) error {
 	if err != nil || given {
 		return err
 	}
-	e, err := m.child(parent)
+	e, err := m.meta().child(parent)
 	if err != nil {
 		return err
 	}
@@ -208,7 +172,7 @@ func (l *listing) give(e Entry, depth, gap int) error {
 			return l.fn(e)
 		}
 		if len(l.held) >= maxHeld {
-			return protocolErrorf("too much comes before the name of its folder")
+			return errHeld
 		}
 		l.held = append(l.held, heldEntry{e, depth})
 		return nil
@@ -235,52 +199,107 @@ func (l *listing) give(e Entry, depth, gap int) error {
 	return nil
 }
 
+// scanned is a wireMeta while its keys arrive; the pointers of wireMeta would
+// cost more than everything else.
+type scanned struct {
+	wireMeta
+	seen                             [6]bool // the pointers that are to be set, in order
+	isFolder                         bool
+	folderID, fileID, parentID, hash uint64
+	size                             int64
+}
+
 // complete reports whether everything that matters about a folder is known.
-func (m *wireMeta) complete() bool {
-	return m.Name != "" && m.IsFolder != nil && m.FolderID != nil && !m.Created.t.IsZero() && !m.Modified.t.IsZero()
+func (m *scanned) complete() bool {
+	return m.Name != "" && m.seen[0] && m.seen[1] && !m.Created.t.IsZero() && !m.Modified.t.IsZero()
+}
+
+// meta returns the metadata in its usual form.
+func (m *scanned) meta() *wireMeta {
+	point(&m.IsFolder, &m.isFolder, m.seen[0])
+	point(&m.FolderID, &m.folderID, m.seen[1])
+	point(&m.FileID, &m.fileID, m.seen[2])
+	point(&m.ParentID, &m.parentID, m.seen[3])
+	point(&m.Hash, &m.hash, m.seen[4])
+	point(&m.Size, &m.size, m.seen[5])
+	return &m.wireMeta
+}
+
+func point[T any](p **T, v *T, seen bool) {
+	*p = nil
+	if seen {
+		*p = v
+	}
 }
 
 // field reads the value of one key of a metadata object.
-func (l *listing) field(m *wireMeta, key string) error {
-	var dst any
-	switch key {
+func (m *scanned) field(in *scanner, key []byte) error {
+	var err error
+	switch string(key) {
 	case "name":
-		dst = &m.Name
+		err = m.scan(in, -1, func(tok []byte) error {
+			name, err := unquote(tok)
+			m.Name = string(name)
+			return err
+		})
 	case "isfolder":
-		dst = &m.IsFolder
+		err = m.scan(in, 0, func(tok []byte) error { return decodeScalar(tok, &m.isFolder) })
 	case "folderid":
-		dst = &m.FolderID
+		err = m.number(in, 1, &m.folderID)
 	case "fileid":
-		dst = &m.FileID
+		err = m.number(in, 2, &m.fileID)
 	case "parentfolderid":
-		dst = &m.ParentID
-	case "size":
-		dst = &m.Size
+		err = m.number(in, 3, &m.parentID)
 	case "hash":
-		dst = &m.Hash
+		err = m.number(in, 4, &m.hash)
+	case "size":
+		err = m.scan(in, 5, func(tok []byte) error { return decodeScalar(tok, &m.size) })
 	case "created":
-		dst = &m.Created
+		err = m.scan(in, -1, m.Created.UnmarshalJSON)
 	case "modified":
-		dst = &m.Modified
+		err = m.scan(in, -1, m.Modified.UnmarshalJSON)
 	case "isdeleted":
-		dst = &m.IsDeleted
+		err = m.scan(in, -1, func(tok []byte) error { return decodeScalar(tok, &m.IsDeleted) })
 	default:
-		return l.skip()
+		err = in.skip()
 	}
-	return l.dec.Decode(dst)
+	return err
 }
 
-// budgetReader fails when too much is read without the budget being renewed.
-type budgetReader struct {
-	r    io.Reader
-	left int
+// scan reads a scalar with fn, and notes that it was there. null counts as
+// absent.
+func (m *scanned) scan(in *scanner, seen int, fn func(tok []byte) error) error {
+	tok, err := in.scalar()
+	if err != nil {
+		return err
+	}
+	if seen >= 0 {
+		m.seen[seen] = string(tok) != "null"
+	}
+	if string(tok) == "null" {
+		return nil
+	}
+	return fn(tok)
 }
 
-func (b *budgetReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, protocolErrorf("more than %d bytes without an entry", entryBudget)
+func (m *scanned) number(in *scanner, seen int, v *uint64) error {
+	return m.scan(in, seen, func(tok []byte) error { return decodeScalar(tok, v) })
+}
+
+// decodeScalar decodes a token as encoding/json does; numbers, of which there
+// are many, without its help.
+func decodeScalar(tok []byte, v any) error {
+	var err error
+	switch v := v.(type) {
+	case *uint64:
+		*v, err = strconv.ParseUint(string(tok), 10, 64)
+	case *int64:
+		*v, err = strconv.ParseInt(string(tok), 10, 64)
+	default:
+		err = json.Unmarshal(tok, v)
 	}
-	n, err := b.r.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
+	if err != nil {
+		return protocolErrorf("a number or boolean is %.40q", tok)
+	}
+	return nil
 }

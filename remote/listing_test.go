@@ -146,6 +146,7 @@ func TestEndlessRepliesAreCutOff(t *testing.T) {
 		"nested, unnamed":   {head: head, piece: `"contents":[{`},
 		"entries":           {head: head + `"contents":[`, piece: file},
 		"entries, unnamed":  {head: `{"metadata":{"contents":[{"contents":[`, piece: file},
+		"folders, unnamed":  {head: `{"metadata":{"contents":[{"contents":[`, piece: `{"contents":[],"name":"f","folderid":2},`},
 		"long name":         {head: head + `"contents":[{"name":"`, piece: strings.Repeat("x", 1000)},
 		"keys at the top":   {head: `{`, piece: `"x":1,`},
 		"error message":     {head: `{"result":1,"error":"`, piece: "x"},

@@ -125,7 +125,7 @@ func jsonError(err error) error {
 // from the API.
 func garbled(err error) bool {
 	var syntax *json.SyntaxError
-	return errors.As(err, &syntax)
+	return errors.As(err, &syntax) || errors.Is(err, errNotJSON)
 }
 
 // notJSON reports whether the reply claims to be something else, such as the

@@ -204,6 +204,18 @@ func TestBackoffGrowsWithJitter(t *testing.T) {
 	})
 }
 
+// Result 4000 blocks an address for minutes, and longer for those who insist.
+func TestBlockedLoginWaitsLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		blocked := reply(`{"result":4000}`)
+		c, _ := newFake(t, Options{}, blocked, blocked, blocked, blocked, reply(`{"result":0,"quota":1}`))
+		start := time.Now()
+		_, err := c.UserInfo(t.Context())
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, time.Since(start), 15*time.Second)
+	})
+}
+
 func TestRetryAfterIsHonoured(t *testing.T) {
 	for header, want := range map[string]time.Duration{"7": 7 * time.Second, "86400": time.Minute, "Sat, 01 Jan 2000 00:00:09 GMT": 9 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
