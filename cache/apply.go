@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/pcloudfs/pcloudfs/cache/journal"
 	"github.com/pcloudfs/pcloudfs/cache/upload"
@@ -36,16 +35,30 @@ func (v *Volume) apply(ctx context.Context, p *pending) error {
 	return fmt.Errorf("intent of unknown kind %q", p.Op)
 }
 
-// done takes an applied intent out of the journal and then out of memory, with
-// what else changes at that moment.
+// done makes the result of an applied intent known in memory, by update, which
+// is called with Volume.mu held, then in the journal, and takes the intent out
+// of the queue.
 func (v *Volume) done(p *pending, ch journal.Change, update func()) error {
 	ch.Delete = append(ch.Delete, p.Seq)
+	v.mu.Lock()
+	update()
+	for _, q := range p.n.queue {
+		if q == p || !p.n.inCloud || p.n.entry.Deleted {
+			continue
+		}
+		q.rebase(p.n) // a restart must not go by what was before
+		if q.committed {
+			ch.Put = append(ch.Put, q.Intent)
+		} else {
+			q.outdated = true // its commit is under way and sees to it
+		}
+	}
+	v.mu.Unlock()
 	if err := v.journal.Commit(ch); err != nil {
 		return spoolError("write the journal", err)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	update()
 	v.remove(p)
 	return nil
 }
@@ -118,6 +131,9 @@ func (v *Volume) target(p *pending) (remote.UploadTarget, error) {
 }
 
 func (v *Volume) applyPut(ctx context.Context, p *pending) error {
+	if err := v.learnBase(ctx, p); err != nil {
+		return err
+	}
 	t, err := v.target(p)
 	if err != nil {
 		return err
@@ -186,6 +202,32 @@ func (v *Volume) unconflict(ctx context.Context, t remote.UploadTarget, res uplo
 	return upload.Result{Entry: e, SHA1: res.SHA1}, nil
 }
 
+// learnBase asks pCloud for the version that a recovered put replaces, when
+// the journal does not know what became of an earlier put of the same file.
+func (v *Volume) learnBase(ctx context.Context, p *pending) error {
+	v.mu.Lock()
+	n := p.n
+	if !n.inCloud && p.over != nil {
+		n = p.over
+	}
+	id, known := n.entry.FileID, !n.inCloud || n.entry.Hash != 0
+	v.mu.Unlock()
+	if known {
+		return nil
+	}
+	now, err := v.remote.Stat(ctx, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the condition will find that out
+	}
+	if err != nil {
+		return fmt.Errorf("look for %q: %w", p.Name, err)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n.entry = now
+	return nil
+}
+
 // putDone notes that pCloud has the bytes of a put.
 func (v *Volume) putDone(p *pending, res upload.Result) error {
 	e := res.Entry
@@ -193,7 +235,6 @@ func (v *Volume) putDone(p *pending, res upload.Result) error {
 		v.log.Warn("another client changed the file at the same time; both versions are kept", "name", p.Name, "ours", e.Name)
 		v.meta.Drop(e.ParentID)
 	}
-	v.meta.Upsert(e, time.Now())
 	var ch journal.Change
 	if p.n.id&localBit != 0 {
 		ch.Bind = []journal.Binding{{Node: p.n.id, File: e.FileID}}
@@ -202,7 +243,7 @@ func (v *Volume) putDone(p *pending, res upload.Result) error {
 		ch.Unbind = []NodeID{p.over.id}
 	}
 	return v.done(p, ch, func() {
-		v.own(e)
+		v.learn(e)
 		v.settled(p, e, res.Conflicted)
 	})
 }
@@ -244,13 +285,17 @@ func (v *Volume) applyRename(ctx context.Context, p *pending) error {
 	if err != nil {
 		return fmt.Errorf("rename %q: %w", p.OldName, err)
 	}
-	v.meta.Upsert(now, time.Now())
 	var ch journal.Change
 	if over != nil && over.id&localBit != 0 {
 		ch.Unbind = []NodeID{over.id}
 	}
 	return v.done(p, ch, func() {
-		v.own(now)
+		if over != nil && over.inCloud {
+			gone := over.entry
+			gone.Deleted = true
+			v.learn(gone)
+		}
+		v.learn(now)
 		p.n.entry = now
 	})
 }
@@ -311,6 +356,9 @@ func (v *Volume) secure(ctx context.Context, n *node) error {
 }
 
 func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
+	if err := v.secure(ctx, p.n); err != nil {
+		return err
+	}
 	v.mu.Lock()
 	e := p.n.entry
 	v.mu.Unlock()
@@ -332,11 +380,7 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 	case err != nil:
 		return fmt.Errorf("remove %q: %w", p.Name, err)
 	}
-	if p.Folder {
-		v.meta.RemoveFolder(e.FolderID, time.Now())
-	} else {
-		v.meta.RemoveFile(e.FileID, time.Now())
-	}
+	e.Folder, e.Deleted = p.Folder, true
 	var ch journal.Change
 	if p.n.id&localBit != 0 {
 		ch.Unbind = []NodeID{p.n.id}
@@ -346,6 +390,7 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 		ch.Delete = append(ch.Delete, q.Seq)
 	}
 	return v.done(p, ch, func() {
+		v.learn(e)
 		for _, q := range moot {
 			v.remove(q)
 		}
@@ -384,9 +429,8 @@ func (v *Volume) applyTimes(ctx context.Context, p *pending) error {
 	if err != nil {
 		return fmt.Errorf("set the time of %q: %w", p.Name, err)
 	}
-	v.meta.Upsert(now, time.Now())
 	return v.done(p, journal.Change{}, func() {
-		v.own(now)
+		v.learn(now)
 		p.n.entry = now
 	})
 }

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/pcloudfs/pcloudfs/remote"
@@ -50,55 +52,105 @@ func (v *Volume) applyChanges(ch remote.Changes) {
 		case "reset":
 			v.meta.Reset()
 		case "createfolder", "modifyfolder", "createfile", "modifyfile":
-			v.meta.Upsert(v.truth(c.Entry), c.Time)
-		case "deletefolder":
-			v.meta.RemoveFolder(c.Entry.FolderID, c.Time)
-		case "deletefile":
-			v.meta.RemoveFile(c.Entry.FileID, c.Time)
+			v.applyEvent(c.Entry, c.Time)
+		case "deletefolder", "deletefile":
+			c.Entry.Deleted = true
+			v.applyEvent(c.Entry, c.Time)
 		}
 	}
 }
 
-// ownChange is the result of a change made here whose event is still to come.
+// ownChange is the state that a file or folder has after the last change made
+// here, while events about it are still to come. They may be older than that.
 type ownChange struct {
-	entry remote.Entry
-	at    time.Time
+	entry  remote.Entry
+	events int // still expected
+	at     time.Time
 }
 
-// own notes the result of a change made here. Volume.mu is held.
-func (v *Volume) own(e remote.Entry) {
-	if e.Folder {
-		return
-	}
+// learn makes the result of a change made here known to the metadata cache.
+// Volume.mu is held, so that no event gets in between.
+func (v *Volume) learn(e remote.Entry) {
+	now := time.Now()
+	v.tell(e, now)
 	if len(v.owned) >= ownedLimit { // the feed is far behind: better an old view for a moment than no bound
 		clear(v.owned)
 	}
-	v.owned[e.FileID] = ownChange{e, time.Now()}
+	own := v.owned[pcloudNode(e)]
+	v.owned[pcloudNode(e)] = ownChange{entry: e, events: own.events + 1, at: now}
 }
 
-// truth returns what is to be believed about the entry of an event. An event
-// about a file that was changed here a moment ago may be older than what is
-// known already, or newer: then pCloud is asked.
-func (v *Volume) truth(e remote.Entry) remote.Entry {
-	if e.Folder {
-		return e
+// tell brings one state into the metadata cache.
+func (v *Volume) tell(e remote.Entry, at time.Time) {
+	switch {
+	case !e.Deleted:
+		v.meta.Upsert(e, at)
+	case e.Folder:
+		v.meta.RemoveFolder(e.FolderID, at)
+	default:
+		v.meta.RemoveFile(e.FileID, at)
 	}
+}
+
+// pcloudNode numbers a pCloud object, whatever its identity here is.
+func pcloudNode(e remote.Entry) NodeID {
+	if e.Folder {
+		return folderNode(e.FolderID)
+	}
+	return fileNode(e.FileID)
+}
+
+// applyEvent brings one event into the metadata cache. An event about
+// something that was changed here a moment ago may be older than what is known
+// already, or newer: then pCloud is asked.
+func (v *Volume) applyEvent(e remote.Entry, at time.Time) {
 	v.mu.Lock()
-	mine, ok := v.owned[e.FileID]
-	same := sameState(mine.entry, e)
-	if ok && (same || time.Since(mine.at) > ownedAge) {
-		delete(v.owned, e.FileID)
+	mine, guarded := v.expect(e)
+	if !guarded {
+		v.tell(e, at)
 	}
 	v.mu.Unlock()
-	if !ok || same {
-		return e
+	if !guarded || sameState(mine.entry, e) {
+		return
 	}
-	if now, err := v.remote.Stat(v.ctx, e.FileID); err == nil {
-		return now
+	now, err := v.look(v.ctx, e)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		v.meta.Drop(e.ParentID) // to be listed when it is used
+		return
 	}
-	return e
+	if err != nil {
+		now, now.Deleted = e, true
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.owned[pcloudNode(e)].at.After(mine.at) {
+		return // changed here again meanwhile
+	}
+	v.tell(now, at)
+}
+
+// expect says whether events about e may be outdated, and counts this one.
+// Volume.mu is held.
+func (v *Volume) expect(e remote.Entry) (mine ownChange, guarded bool) {
+	key := pcloudNode(e)
+	mine, guarded = v.owned[key]
+	if !guarded {
+		return mine, false
+	}
+	if time.Since(mine.at) > ownedAge {
+		delete(v.owned, key)
+		return mine, false
+	}
+	left := mine
+	if left.events--; left.events > 0 {
+		v.owned[key] = left
+	} else {
+		delete(v.owned, key)
+	}
+	return mine, true
 }
 
 func sameState(a, b remote.Entry) bool {
-	return a.Hash == b.Hash && a.Name == b.Name && a.ParentID == b.ParentID && a.Modified.Equal(b.Modified)
+	return a.Deleted == b.Deleted && a.Hash == b.Hash && a.Name == b.Name && a.ParentID == b.ParentID &&
+		(a.Folder || a.Modified.Equal(b.Modified))
 }

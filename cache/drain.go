@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pcloudfs/pcloudfs/cache/journal"
@@ -50,11 +51,16 @@ func (v *Volume) drain() {
 func (v *Volume) schedule(now time.Time) time.Duration {
 	clear, loose := true, true
 	wake := time.Hour
+	var passed []*pending
 	for i, p := range v.queue {
 		if i >= lookahead || (!loose && v.running >= v.uploads) {
 			break
 		}
-		if p.Parked != "" || (!p.started && p.held() && !v.closing) {
+		if p.Parked != "" {
+			continue
+		}
+		if !p.started && ((p.held() && !v.closing) || v.follows(p, passed)) {
+			passed = append(passed, p)
 			continue
 		}
 		small := v.isSmallNew(p)
@@ -85,9 +91,30 @@ func (v *Volume) schedule(now time.Time) time.Duration {
 	return wake
 }
 
+// follows says whether an intent must wait for one of those that were passed
+// by, because it is about the same file or name, or removes the folder. A removal that is held back for
+// the sake of readers is not any more when its name is needed. Volume.mu is held.
+func (v *Volume) follows(p *pending, passed []*pending) (waits bool) {
+	for _, q := range passed {
+		same := q.n == p.n || q.n == p.over
+		for _, c := range q.claims {
+			same = same || (p.Folder && p.Op == opRemove && c.dir == p.n.id)
+			same = same || slices.ContainsFunc(p.claims, func(d claim) bool { return c.dir == d.dir && c.name == d.name })
+		}
+		if same {
+			waits = true
+			if q.Op == opRemove && !q.forced {
+				q.forced = true
+				v.kickLocked()
+			}
+		}
+	}
+	return waits
+}
+
 // isSmallNew says whether p puts a new file in one request.
 func (v *Volume) isSmallNew(p *pending) bool {
-	return p.Op == opPut && p.Size <= v.small && p.over == nil && !p.n.inCloud && p.Base == nil
+	return p.Op == opPut && p.Size <= v.small && p.over == nil && !p.n.inCloud && p.Base == nil && p.n.queue[0] == p
 }
 
 // bulk says whether p has bytes to send ahead of its turn.

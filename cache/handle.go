@@ -77,6 +77,20 @@ func (v *Volume) displace(n *node) {
 	}
 }
 
+// relocate gives a node another place in memory. Volume.mu is held.
+func (v *Volume) relocate(n *node, to place) {
+	placed := n.placed
+	if placed {
+		n.pins++ // displace must not end it
+		defer v.unpin(n)
+	}
+	v.displace(n)
+	n.parent, n.name = to.dir, to.name
+	if placed {
+		v.place(n)
+	}
+}
+
 // handle opens a node that has a content. Volume.mu is held.
 func (v *Volume) handle(n *node, f OpenFlags) *Handle {
 	n.handles++

@@ -30,18 +30,14 @@ func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, erro
 	// client's own time limits end the wait.
 	e, err := v.createFolder(context.WithoutCancel(ctx), parent, name)
 	if err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			v.meta.Drop(parent)
-		}
+		v.meta.Drop(parent) // the call may have taken effect
 		return Attr{}, fmt.Errorf("make folder %q: %w", name, err)
 	}
-	now := time.Now()
-	v.meta.Upsert(e, now)
-	v.meta.Put(v.meta.Begin(e.FolderID), remote.Folder{Entry: e})
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.own(e)
-	v.touch(dir, now)
+	v.learn(e)
+	v.meta.Put(v.meta.Begin(e.FolderID), remote.Folder{Entry: e})
+	v.touch(dir, time.Now())
 	return v.attr(v.nodeOf(e), e), nil
 }
 

@@ -27,6 +27,7 @@ type pending struct {
 	claims []claim
 
 	committed bool // is in the journal
+	outdated  bool // has changed since it was given to the journal
 	started   bool // a worker has it
 	sent      bool // large put: the bytes are in pCloud and verified, or can only be sent whole
 	whole     bool // large put: pCloud refuses sessions
@@ -44,8 +45,14 @@ type claim struct {
 	node NodeID // 0: freed
 }
 
-// foldable says whether an intent can still be replaced by a later one.
-func (p *pending) foldable() bool { return p.committed && !p.started && !p.sent }
+// foldable says whether an intent can still be replaced by a later one: it is
+// certain that nothing of it has reached pCloud.
+func (p *pending) foldable() bool {
+	if !p.committed || p.started {
+		return false
+	}
+	return p.Parked != "" || (!p.sent && !p.recovered && p.Tries == 0)
+}
 
 func foldable(q []*pending) bool {
 	return !slices.ContainsFunc(q, func(p *pending) bool { return !p.foldable() })
@@ -74,6 +81,16 @@ func (p *pending) remember(n *node) {
 	if n.inCloud && !n.folder {
 		p.Base = &journal.Version{FileID: n.entry.FileID, Hash: n.entry.Hash}
 	}
+}
+
+// rebase notes in an intent what its node became in pCloud by an earlier one.
+func (p *pending) rebase(n *node) {
+	if p.Op != opPut {
+		p.remember(n)
+		return
+	}
+	p.FileID = n.entry.FileID
+	p.Base = &journal.Version{FileID: n.entry.FileID, Hash: n.entry.Hash}
 }
 
 // bytes is how much a pending intent has to send.
@@ -110,14 +127,27 @@ func (v *Volume) submit(drop []*pending, add ...*pending) func() error {
 		ch.Delete = append(ch.Delete, p.Seq)
 		v.remove(p)
 	}
+	return v.commit(ch, add...)
+}
+
+// commit returns the function that writes a change to the journal, after which
+// the intents are ready for the drainer.
+func (v *Volume) commit(ch journal.Change, ps ...*pending) func() error {
 	return func() error {
 		if len(ch.Put) == 0 && len(ch.Delete) == 0 {
 			return nil
 		}
 		err := v.journal.Commit(ch)
+		for err == nil {
+			again := v.outdated(ps)
+			if len(again.Put) == 0 {
+				break
+			}
+			err = v.journal.Commit(again)
+		}
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		for _, p := range add {
+		for _, p := range ps {
 			p.committed = true
 		}
 		v.kickLocked()
@@ -128,23 +158,28 @@ func (v *Volume) submit(drop []*pending, add ...*pending) func() error {
 	}
 }
 
+// outdated marks intents as committed, except those that changed while they
+// were written: these have to be written again.
+func (v *Volume) outdated(add []*pending) (again journal.Change) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, p := range add {
+		if p.outdated {
+			p.outdated = false
+			again.Put = append(again.Put, p.Intent)
+			continue
+		}
+		p.committed = true
+	}
+	return again
+}
+
 // rewrite records an intent again after a change that does not alter its place
 // in the queue. Volume.mu is held when it is called and not when the function
 // that it returns is.
 func (v *Volume) rewrite(p *pending) func() error {
 	p.committed = false // no worker takes it meanwhile
-	rec := p.Intent
-	return func() error {
-		err := v.journal.Commit(journal.Change{Put: []journal.Intent{rec}})
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		p.committed = true
-		v.kickLocked()
-		if err != nil {
-			return spoolError("write the journal", err)
-		}
-		return nil
-	}
+	return v.commit(journal.Change{Put: []journal.Intent{p.Intent}}, p)
 }
 
 // enqueue makes an intent effective in memory. Volume.mu is held.
@@ -226,11 +261,9 @@ func (v *Volume) record(ctx context.Context, n *node, c *contentState) error {
 		return nil
 	}
 	p := v.newPut(n, c)
-	var drop []*pending
-	for _, q := range n.queue {
-		if q.foldable() && (q.Op == opPut || q.Op == opTimes || !n.inCloud) {
-			drop = append(drop, q)
-		}
+	drop := dropPuts(n)
+	if !n.inCloud && foldable(n.queue) {
+		drop = slices.Clone(n.queue)
 	}
 	c.dirty = false
 	commit := v.submit(drop, p)

@@ -15,6 +15,15 @@ func (v *Volume) recover() error {
 	if err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
+	used := make(map[string]int64) // bytes of each spool file that some put needs
+	for _, in := range intents {
+		used[in.Spool] = max(used[in.Spool], in.Size)
+	}
+	for name, size := range used {
+		if err := v.cutSpool(name, size); err != nil {
+			return err
+		}
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, in := range intents {
@@ -24,6 +33,26 @@ func (v *Volume) recover() error {
 	}
 	if len(intents) > 0 {
 		v.log.Info("changes of the last time are being sent", "count", len(intents))
+	}
+	return nil
+}
+
+// cutSpool takes away what was appended to a spool file by a handle that was
+// never closed.
+func (v *Volume) cutSpool(name string, size int64) error {
+	if name == "" {
+		return nil
+	}
+	f, err := v.openSpool(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.Size() <= size {
+		return err
+	}
+	if err := f.Truncate(size); err != nil {
+		return spoolError("cut a spool file", err)
 	}
 	return nil
 }
@@ -44,10 +73,11 @@ func (v *Volume) replay(in journal.Intent) error {
 		err = v.replayPut(p)
 	case opRename:
 		p.claims = []claim{{in.OldParent, in.OldName, 0}, {in.Parent, in.Name, p.n.id}}
-		p.n.parent, p.n.name = in.Parent, in.Name
+		v.relocate(p.n, place{in.Parent, in.Name})
 	case opRemove:
 		p.claims = []claim{{in.Parent, in.Name, 0}}
 		p.n.unlinked = true
+		v.displace(p.n)
 	case opTimes:
 		p.n.mtime = in.Modified
 	}
@@ -128,7 +158,8 @@ func (v *Volume) replayPut(p *pending) error {
 		c = newContent(versionOf(n.entry), uint64(n.id))
 		n.content = c
 	}
-	n.parent, n.name, n.mtime, n.birth = p.Parent, p.Name, p.Modified, p.Born
+	n.mtime, n.birth = p.Modified, p.Born
+	v.relocate(n, place{p.Parent, p.Name})
 	c.size.Store(p.Size)
 	p.c = c
 	if !n.inCloud && !n.placed {
@@ -149,13 +180,6 @@ func (v *Volume) replayPut(p *pending) error {
 	f, err := v.openSpool(p.Spool)
 	if err != nil {
 		return err
-	}
-	if st, err := f.Stat(); err == nil && st.Size() > p.Size {
-		// Appended by a handle that was never closed.
-		err = f.Truncate(p.Size)
-		if err != nil {
-			return spoolError("cut a spool file", err)
-		}
 	}
 	if c.local != nil {
 		if last := v.unrefSpool(c.local); last != nil {

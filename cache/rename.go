@@ -189,8 +189,6 @@ func (v *Volume) takeOver(n, old *node) (drop []*pending) {
 func (v *Volume) renameFile(n, old *node, from, to place) func() error {
 	p := newRename(n, from, to)
 	var drop []*pending
-	placed := n.placed
-	v.displace(n)
 	if old != nil {
 		if !old.inCloud && foldable(old.queue) {
 			drop = append(drop, old.queue...)
@@ -204,9 +202,6 @@ func (v *Volume) renameFile(n, old *node, from, to place) func() error {
 		}
 		v.displace(old)
 	}
-	n.parent, n.name = to.dir, to.name
-	if placed {
-		v.place(n)
-	}
+	v.relocate(n, to)
 	return v.submit(drop, p)
 }

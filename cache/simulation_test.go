@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/pcloudfs/pcloudfs/remote"
 	"github.com/pcloudfs/pcloudfs/remote/pcloudtest"
 )
 
@@ -249,6 +250,10 @@ func (s *simulation) makeDir() {
 	if err != nil {
 		s.note("  failed: %v", err)
 		// The reply may have been lost: then it exists.
+		require.NoError(s, s.srv.SetFaults(nil))
+		synctest.Wait()
+		s.v.meta.Drop(remote.RootFolder)
+		s.v.meta.Expire()
 		a, lerr := s.v.Lookup(s.Context(), dir, name)
 		if lerr == nil && a.Folder {
 			s.dirs[p] = true

@@ -363,23 +363,29 @@ func (v *Volume) current(e remote.Entry) bool {
 // ReadDir returns what is in a folder now, sorted by name, without "." and
 // "..".
 func (v *Volume) ReadDir(ctx context.Context, dir NodeID) ([]DirEntry, error) {
-	if err := v.load(ctx, dir); err != nil {
-		return nil, err
-	}
-	var entries []remote.Entry
-	if fid, ok := v.folderOf(dir); ok {
-		var held bool
-		if entries, _, held = v.meta.List(fid); !held {
-			f, err := v.remote.List(ctx, fid)
-			if err != nil {
-				return nil, fmt.Errorf("list folder: %w", err)
-			}
-			entries = f.Contents
+	fid, inCloud := v.folderOf(dir)
+	for range 3 {
+		if err := v.load(ctx, dir); err != nil {
+			return nil, err
 		}
+		v.mu.Lock()
+		entries, _, held := v.meta.List(fid) // in one moment with the overlay
+		if held || !inCloud {
+			defer v.mu.Unlock()
+			return v.merge(dir, entries), nil
+		}
+		v.mu.Unlock()
 	}
-	return v.merge(dir, entries), nil
+	f, err := v.remote.List(ctx, fid) // larger than the cache
+	if err != nil {
+		return nil, fmt.Errorf("list folder: %w", err)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.merge(dir, f.Contents), nil
 }
 
+// merge folds the overlay over a listing. Volume.mu is held.
 func (v *Volume) merge(dir NodeID, entries []remote.Entry) []DirEntry {
 	folders := make(map[string]bool)
 	for _, e := range entries {
@@ -388,8 +394,6 @@ func (v *Volume) merge(dir NodeID, entries []remote.Entry) []DirEntry {
 		}
 	}
 	list := make([]DirEntry, 0, len(entries))
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	over := v.slots[dir]
 	for _, e := range entries {
 		name := rendered(e, !e.Folder && folders[e.Name])

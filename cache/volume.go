@@ -50,7 +50,7 @@ type Volume struct {
 	changed  chan struct{} // closed and replaced whenever an intent leaves the queue or is parked
 	progress uint64        // counts what was achieved, for those who wait
 	garbage  []*spool      // spool files to be removed
-	owned    map[remote.FileID]ownChange
+	owned    map[NodeID]ownChange
 	space    remote.UserInfo
 	asked    time.Time // when space was asked for last
 }
@@ -113,7 +113,7 @@ func newVolume(o Options, j *journal.Journal) *Volume {
 		dirTimes: make(map[NodeID]dirTime),
 		flights:  make(map[remote.FolderID]*flight),
 		changed:  make(chan struct{}),
-		owned:    make(map[remote.FileID]ownChange),
+		owned:    make(map[NodeID]ownChange),
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	return v
