@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,19 @@ func (b *blob) same(o *blob) bool {
 
 func (a *Account) blobPath(id uint64) string {
 	return filepath.Join(a.dir, "blobs", fmt.Sprintf("%02x", byte(id)), fmt.Sprintf("%016x", id))
+}
+
+// place gives a file a content's name, by renaming or linking.
+func (a *Account) place(how func(from, to string) error, from string, id uint64) error {
+	to := a.blobPath(id)
+	err := how(from, to)
+	if errors.Is(err, os.ErrNotExist) {
+		// The first content of that subdirectory.
+		if err = os.MkdirAll(filepath.Dir(to), 0o700); err == nil {
+			err = how(from, to)
+		}
+	}
+	return err
 }
 
 func (a *Account) removeFile(path string) {
@@ -151,7 +165,7 @@ func (w *BlobWriter) Commit() (*Blob, error) {
 	b := &blob{mem: w.mem}
 	out := w.a.newBlob(b, w.size, w.dig)
 	if w.file != nil {
-		if err := os.Rename(w.file.Name(), w.a.blobPath(b.id)); err != nil {
+		if err := w.a.place(os.Rename, w.file.Name(), b.id); err != nil {
 			w.Abort()
 			return nil, fmt.Errorf("store content: %w", err)
 		}

@@ -58,11 +58,7 @@ func (a *Account) openDir(o Options) (err error) {
 }
 
 func (a *Account) makeDirs() error {
-	dirs := []string{"tmp", "sessions"}
-	for i := range 256 {
-		dirs = append(dirs, filepath.Join("blobs", fmt.Sprintf("%02x", i)))
-	}
-	for _, d := range dirs {
+	for _, d := range []string{"tmp", "sessions", "blobs"} {
 		if err := os.MkdirAll(filepath.Join(a.dir, d), 0o700); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 )
 
 func TestMain(m *testing.M) {
@@ -48,7 +49,7 @@ func eachMode(t *testing.T, o Options, fn func(t *testing.T, a *Account)) {
 	})
 }
 
-func blobOf(tb testing.TB, a *Account, data []byte) *Blob {
+func blobOf(tb rapid.TB, a *Account, data []byte) *Blob {
 	tb.Helper()
 	w, err := a.NewBlob()
 	require.NoError(tb, err)
@@ -59,14 +60,14 @@ func blobOf(tb testing.TB, a *Account, data []byte) *Blob {
 	return b
 }
 
-func put(tb testing.TB, v *View, parent uint64, name, data string) Node {
+func put(tb rapid.TB, v *View, parent uint64, name, data string) Node {
 	tb.Helper()
 	n, err := v.Put(parent, name, blobOf(tb, v.a, []byte(data)), PutOptions{})
 	require.NoError(tb, err)
 	return n
 }
 
-func mkdir(tb testing.TB, v *View, parent uint64, name string) Node {
+func mkdir(tb rapid.TB, v *View, parent uint64, name string) Node {
 	tb.Helper()
 	n, created, err := v.CreateFolder(parent, name, false)
 	require.NoError(tb, err)
@@ -75,7 +76,7 @@ func mkdir(tb testing.TB, v *View, parent uint64, name string) Node {
 }
 
 // text reads a file's current content.
-func text(tb testing.TB, v *View, id uint64) string {
+func text(tb rapid.TB, v *View, id uint64) string {
 	tb.Helper()
 	c, _, err := v.OpenContent(id, nil, 0)
 	require.NoError(tb, err)
@@ -87,7 +88,7 @@ func text(tb testing.TB, v *View, id uint64) string {
 }
 
 // paths lists what a view has, with the contents of files.
-func paths(tb testing.TB, v *View) map[string]string {
+func paths(tb rapid.TB, v *View) map[string]string {
 	tb.Helper()
 	out := map[string]string{}
 	var at []string

@@ -225,7 +225,7 @@ func (v *View) SaveSession(id, parent uint64, name string, o PutOptions) (n Node
 	if s.mem == nil {
 		// A second name for the bytes: whichever way a crash leaves them, the
 		// next Open removes the one that nothing refers to.
-		if err := os.Link(a.sessionPath(id), a.blobPath(b.b.id)); err != nil {
+		if err := a.place(os.Link, a.sessionPath(id), b.b.id); err != nil {
 			return Node{}, fmt.Errorf("save upload: %w", err)
 		}
 	}
