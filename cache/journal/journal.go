@@ -25,6 +25,7 @@ type Journal struct {
 	counters counters
 	syncer   syncer
 	repaired []finding // by Open, before the recovery
+	torn     bool      // the last transaction may be missing
 	damage   []Damage  // fixed after Open
 
 	requests chan *request // to the writer

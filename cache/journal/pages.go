@@ -23,6 +23,7 @@ type pages struct {
 	size int64 // of a page
 	meta pageMeta
 	seen map[uint64]bool // pages that something refers to
+	torn bool            // one of the two meta pages is not valid
 
 	// visit, if set, is called for every pair of every bucket.
 	visit func(bucket string, key, value []byte)
@@ -59,16 +60,26 @@ var (
 	errBogus = errors.New("value is out of its bounds")
 )
 
+// condition is what a database is found to be in.
+type condition struct {
+	problems []error // that make it unfit for use
+
+	// torn says that one of the two headers is not valid, so that the database
+	// is in the state of the other one. A commit that a power cut interrupts can
+	// leave that.
+	torn bool
+}
+
 // inspect looks a database over. It returns errNoDB if nothing of it can be
-// read, and otherwise what is wrong with it, if anything.
-func inspect(r io.ReaderAt, visit func(bucket string, key, value []byte)) ([]error, error) {
+// read.
+func inspect(r io.ReaderAt, visit func(bucket string, key, value []byte)) (condition, error) {
 	p := &pages{r: r, seen: make(map[uint64]bool), visit: visit}
 	if err := p.readMeta(); err != nil {
-		return nil, err
+		return condition{}, err
 	}
 	p.tree(p.meta.root, "", 0, nil, nil)
 	p.checkFreelist()
-	return p.problems, nil
+	return condition{problems: p.problems, torn: p.torn}, nil
 }
 
 func (p *pages) problem(format string, args ...any) {
@@ -87,7 +98,9 @@ func (p *pages) readMeta() error {
 			if !ok || pageSize != size || found && (p.size != size || m.txid < p.meta.txid) {
 				continue
 			}
-			p.meta, p.size, found = m, size, true
+			// The other one is one transaction behind or ahead.
+			_, otherSize, ok := p.metaAt(size - off)
+			p.meta, p.size, p.torn, found = m, size, !ok || otherSize != size, true
 		}
 	}
 	if !found {
@@ -153,7 +166,8 @@ func contains(list []uint16, x uint16) bool {
 }
 
 // tree walks the subtree at page id, which belongs to the bucket of that name
-// ("" for the root) and holds keys from low up to but not including high.
+// ("" for the root) and holds keys from low up to but not including high. Its
+// first key is low exactly: bbolt finds the entry of a page in its parent by it.
 func (p *pages) tree(id uint64, bucket string, depth int, low, high []byte) {
 	b, err := p.page(id, pageBranch, pageLeaf)
 	if err == nil && depth > maxPageDepth {
@@ -176,14 +190,15 @@ func (p *pages) node(b []byte, where, bucket string, depth int, low, high []byte
 	}
 	// Keys have to be read ahead: that of the next element bounds a branch.
 	keys := make([][]byte, count)
-	prev := low
+	var prev []byte
 	for i := range count {
 		k, err := elementKey(b, i, branch)
 		if err != nil {
 			p.problem("%s, element %d: %w", where, i, err)
 			continue
 		}
-		if prev != nil && bytes.Compare(k, prev) < 0 || i > 0 && bytes.Equal(k, prev) || high != nil && bytes.Compare(k, high) >= 0 {
+		if i == 0 && low != nil && !bytes.Equal(k, low) || i > 0 && prev != nil && bytes.Compare(k, prev) <= 0 ||
+			high != nil && bytes.Compare(k, high) >= 0 {
 			p.problem("%s, element %d: key is out of order", where, i)
 		}
 		keys[i], prev = k, k
@@ -227,9 +242,9 @@ func (p *pages) leaf(b []byte, i int, where, bucket string, depth int, key []byt
 	e := b[off:]
 	flags, pos, klen, vlen := native.Uint32(e), native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:])
 	value, err := span(b, uint64(off)+uint64(pos)+uint64(klen), uint64(vlen))
-	isBucket := flags == leafBucket && bucket == ""
+	isBucket := bucket == "" // buckets are in the root, and nothing else is
 	switch {
-	case err != nil || flags > leafBucket || isBucket != (bucket == ""):
+	case err != nil || isBucket != (flags == leafBucket) || flags > leafBucket:
 		p.problem("%s, element %d: value is damaged", where, i)
 	case !isBucket:
 		if p.visit != nil {

@@ -122,6 +122,10 @@ func (r *recovery) readCounters(meta *bolt.Bucket) {
 		n := firstNumber(r.now)
 		c.seq.next, c.node.next = n, uint64(FirstLocalNode)+n
 	}
+	if r.j.torn { // it may have reserved more
+		c.seq.next += 2 * counterBlock
+		c.node.next += 2 * counterBlock
+	}
 }
 
 func (r *recovery) readIntent(k, v []byte) error {

@@ -20,13 +20,19 @@ func (j *Journal) check() error {
 		return err
 	}
 	defer f.Close()
-	problems, err := inspect(f, nil)
-	if err == nil && len(problems) == 0 {
+	found, err := inspect(f, nil)
+	if err == nil && found.torn {
+		j.torn = true
+		j.repaired = append(j.repaired, finding{Damage: Damage{
+			Reason: "one of the two headers of the database was damaged; the last change before may be missing",
+		}})
+	}
+	if err == nil && len(found.problems) == 0 {
 		return nil
 	}
 	reason := err
 	if err == nil {
-		reason = problems[0]
+		reason = found.problems[0]
 	} else if !errors.Is(err, errNoDB) {
 		return err
 	}
