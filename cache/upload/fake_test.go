@@ -21,6 +21,7 @@ import (
 type fake struct {
 	rnd       *rand.Rand
 	byContent bool          // hashes are a function of the content, as pCloud's may be
+	oddNames  bool          // conflict names that nobody knows
 	lag       time.Duration // listings show what was so long ago
 	fault     func(method string) fault
 	before    func(method string) // runs before the call, without the lock
@@ -61,14 +62,18 @@ const (
 	corrupt          // other bytes are stored, with their digest
 	forgotten        // the session is lost
 	forbidden        // result 2003
+	nonsense         // took effect, and the reply makes no sense
 )
 
 // lost is an error whose effect is unknown.
-type lost struct{ method string }
+type lost struct {
+	method string
+	is     error
+}
 
 func (e lost) Error() string        { return e.method + ": reply lost" }
 func (e lost) Uncertain() bool      { return true }
-func (e lost) Is(target error) bool { return target == remote.ErrTemporary }
+func (e lost) Is(target error) bool { return target == e.is }
 
 func result(method string, code int) error { return &remote.Error{Method: method, Result: code} }
 
@@ -101,18 +106,21 @@ func (f *fake) do(ctx context.Context, method string, effect func(k fault) error
 	case forbidden:
 		return result(method, 2003)
 	case lostBefore:
-		return lost{method}
+		return lost{method, remote.ErrTemporary}
 	case late:
 		time.AfterFunc(200*time.Millisecond, func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			_ = effect(fine)
 		})
-		return lost{method}
+		return lost{method, remote.ErrTemporary}
 	}
 	err := effect(k)
 	if k == lostAfter || k == partly {
-		err = lost{method}
+		err = lost{method, remote.ErrTemporary}
+	}
+	if k == nonsense {
+		err = lost{method, remote.ErrProtocol}
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", method, ctx.Err())
@@ -150,7 +158,6 @@ func (f *fake) changed() {
 			f.shown[v.Name] = append(seen, v.data)
 		}
 	}
-	f.rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	f.shots = append(f.shots, shot{time.Now(), all})
 }
 
@@ -160,9 +167,13 @@ func (f *fake) store(t remote.UploadTarget, data []byte) remote.Entry {
 	ok := t.If == remote.Condition{} || t.If == remote.IfNew() && at == nil ||
 		at != nil && t.If == remote.IfHash(at.Hash)
 	if !ok {
-		name, at = t.Name+conflictMark, nil
+		mark := conflictMark
+		if f.oddNames {
+			mark = " in conflict"
+		}
+		name, at = t.Name+mark, nil
 		for n := 1; f.named(name) != nil; n++ {
-			name = fmt.Sprintf("%s%s (%d)", t.Name, conflictMark, n)
+			name = fmt.Sprintf("%s%s (%d)", t.Name, mark, n)
 		}
 	}
 	if at == nil {
@@ -199,6 +210,9 @@ func (f *fake) List(ctx context.Context, id remote.FolderID) (folder remote.Fold
 		for _, s := range f.shots {
 			if time.Since(s.since) >= f.lag {
 				folder.Contents = slices.Clone(s.entries)
+				f.rnd.Shuffle(len(s.entries), func(i, j int) {
+					folder.Contents[i], folder.Contents[j] = folder.Contents[j], folder.Contents[i]
+				})
 			}
 		}
 		return nil

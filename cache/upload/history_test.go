@@ -139,7 +139,7 @@ func (h *history) fault(method string) fault {
 	kinds := []fault{refused, lostBefore, lostAfter}
 	switch method {
 	case "uploadfile":
-		kinds = append(kinds, partly, garbled)
+		kinds = append(kinds, partly, garbled, nonsense)
 		if h.harm {
 			kinds = append(kinds, corrupt, corrupt)
 		} else {
@@ -150,8 +150,10 @@ func (h *history) fault(method string) fault {
 	case "upload_info":
 		kinds = append(kinds, garbled, forgotten)
 	case "upload_save":
-		kinds = append(kinds, late, forgotten)
-	case "renamefile", "deletefile":
+		kinds = append(kinds, late, forgotten, nonsense)
+	case "renamefile":
+		kinds = append(kinds, late, nonsense)
+	case "deletefile":
 		kinds = append(kinds, late)
 	case "upload_create":
 		if h.rnd.IntN(5) == 0 && h.foreign == 0 && len(h.others) == 0 {
@@ -232,7 +234,7 @@ func (h *history) acceptable(err error, cut bool) error {
 	switch {
 	case cut && errors.Is(err, context.Canceled):
 	case errors.Is(err, remote.ErrTemporary), errors.Is(err, remote.ErrNoUpload), errors.Is(err, remote.ErrUploadOffset),
-		errors.Is(err, ErrNoSessions), errors.Is(err, ErrMismatch):
+		errors.Is(err, ErrNoSessions), errors.Is(err, ErrMismatch), errors.Is(err, remote.ErrProtocol):
 	default:
 		return fmt.Errorf("unexpected: %w", err)
 	}

@@ -59,7 +59,7 @@ func TestPublishTwice(t *testing.T) {
 func TestLostReplies(t *testing.T) {
 	t.Parallel()
 	for _, cond := range []string{"none", "new", "hash"} {
-		for _, k := range []fault{lostAfter, late, lostBefore} {
+		for _, k := range []fault{lostAfter, nonsense, late, lostBefore} {
 			synctest.Test(t, func(t *testing.T) {
 				f, c := newFake(1), remote.Condition{}
 				e := remote.Entry{}
@@ -87,6 +87,79 @@ func TestLostReplies(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestNonsenseFromSave: a reply that cannot be read may have been a success,
+// although time will not cure it.
+func TestNonsenseFromSave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		u := uploader(f)
+		st := ready(t, u, text(70))
+		f.fault = always("upload_save", nonsense)
+		_, err := u.Publish(t.Context(), target(remote.IfNew()), st)
+		require.NoError(t, err)
+		require.Equal(t, []string{"a.txt"}, f.holding(text(70)))
+	})
+}
+
+// TestUnknownConflictNames: the reply says what the copy is called.
+func TestUnknownConflictNames(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.oddNames = true
+		f.write("a.txt", []byte("other"))
+		r, err := uploader(f).Single(t.Context(), target(remote.IfNew()), source(text(9)))
+		require.NoError(t, err)
+		require.True(t, r.Conflicted)
+		require.Equal(t, "a.txt in conflict", r.Entry.Name)
+
+		f.write("a.txt", text(9))
+		r, err = uploader(f).Single(t.Context(), target(remote.IfNew()), source(text(9)))
+		require.NoError(t, err)
+		require.Equal(t, "a.txt", r.Entry.Name)
+		require.Equal(t, []string{"a.txt", "a.txt in conflict"}, f.holding(text(9)), "the one just made is gone")
+	})
+}
+
+// TestResolvedConflictStays: somebody has given a conflict copy another name,
+// but the listing does not show it yet.
+func TestResolvedConflictStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.write("a.txt", text(9))
+		e := f.write("a{CONFLICTED}.txt", text(9))
+		f.files[e.FileID].Modified = target(remote.IfNew()).Modified
+		f.changed()
+		time.Sleep(time.Minute)
+		f.lag = 30 * time.Second
+		_, err := f.RenameFile(t.Context(), e.FileID, 7, "mine.txt")
+		require.NoError(t, err)
+		r, err := uploader(f).Single(t.Context(), target(remote.IfNew()), source(text(9)))
+		require.NoError(t, err)
+		require.Equal(t, "a.txt", r.Entry.Name)
+		require.Equal(t, []string{"a.txt", "mine.txt"}, f.holding(text(9)))
+	})
+}
+
+// TestWholeUsesWhatIsThere: an interrupted call has uploaded the bytes already.
+func TestWholeUsesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.fault = always("renamefile", refused)
+		_, err := uploader(f).Whole(t.Context(), target(remote.IfNew()), source(text(90)))
+		require.ErrorIs(t, err, remote.ErrTemporary)
+		require.Nil(t, f.at("a.txt"))
+		f.fault = func(string) fault { return fine }
+		_, err = uploader(f).Whole(t.Context(), target(remote.IfNew()), source(text(90)))
+		require.NoError(t, err)
+		require.Equal(t, []string{"a.txt"}, f.holding(text(90)))
+		require.EqualValues(t, 90, f.received)
+	})
 }
 
 func TestConflictKeepsBoth(t *testing.T) {
@@ -214,6 +287,11 @@ func TestDamageIsSentAgain(t *testing.T) {
 			require.False(t, r.Conflicted)
 			require.Equal(t, text(50), f.at("a.txt"))
 			require.Len(t, f.files, 1)
+			sent := int64(100)
+			if k == garbled {
+				sent = 50 // only the reply was wrong
+			}
+			require.Equal(t, sent, f.received)
 		})
 	}
 }

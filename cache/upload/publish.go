@@ -85,11 +85,6 @@ func (u *Uploader) afterSave(ctx context.Context, w want, st State, cause error)
 				return Result{}, false, fmt.Errorf("save %q: outcome unknown: %w", w.Name, err)
 			}
 		}
-		// The session is used up or lost. If the name has our bytes in spite of
-		// its times, that is as good as it gets without them.
-		if s.ours {
-			return Result{Entry: *s.at, SHA1: w.sha1}, true, nil
-		}
 		if n >= u.o.Tries {
 			return Result{}, false, fmt.Errorf("save %q: %w", w.Name, remote.ErrNoUpload)
 		}

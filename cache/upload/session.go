@@ -215,8 +215,13 @@ func (t *transfer) chunk(ctx context.Context) error {
 		if errors.Is(err, remote.ErrNoUpload) {
 			return errRestart{err}
 		}
-		if off == 0 {
-			return t.u.refusal(err)
+		if off > 0 {
+			return err
+		}
+		if err = t.u.refusal(err); errors.Is(err, ErrNoSessions) {
+			if ferr := t.forget(ctx, err); ferr != nil {
+				return ferr
+			}
 		}
 		return err
 	}

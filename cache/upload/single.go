@@ -207,26 +207,38 @@ func (s *single) undo(ctx context.Context) error {
 }
 
 func (s *single) undoOnce(ctx context.Context, bad remote.Entry) error {
+	remove := func() error { return s.u.o.Remote.DeleteFile(ctx, bad.FileID) }
+	if !bad.Conflicted && s.t.If != remote.IfNew() {
+		old, err := s.older(ctx, bad.FileID)
+		if err != nil {
+			return err
+		}
+		remove = old
+	}
 	now, err := s.u.o.Remote.Stat(ctx, bad.FileID)
 	if err != nil || now.Hash != bad.Hash {
 		return err
 	}
-	if bad.Conflicted || s.t.If == remote.IfNew() {
-		return s.u.o.Remote.DeleteFile(ctx, bad.FileID)
-	}
-	old, ok := s.u.o.Remote.(reverter)
+	return remove()
+}
+
+// older returns what brings back the version that the target's condition names.
+func (s *single) older(ctx context.Context, id remote.FileID) (func() error, error) {
+	r, ok := s.u.o.Remote.(reverter)
 	if !ok || s.t.If == (remote.Condition{}) {
-		return errors.New("no older version is known")
+		return nil, errors.New("no older version is known")
 	}
-	all, err := old.Revisions(ctx, bad.FileID)
+	all, err := r.Revisions(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, r := range all {
-		if s.t.If == remote.IfHash(r.Hash) {
-			_, err := old.RevertRevision(ctx, bad.FileID, r.ID)
-			return err
+	for _, v := range all {
+		if s.t.If == remote.IfHash(v.Hash) {
+			return func() error {
+				_, err := r.RevertRevision(ctx, id, v.ID)
+				return err
+			}, nil
 		}
 	}
-	return errors.New("the older version is gone")
+	return nil, errors.New("the older version is gone")
 }

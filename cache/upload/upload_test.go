@@ -3,8 +3,10 @@ package upload
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,6 +128,26 @@ func TestBreaksCostAtMostAChunk(t *testing.T) {
 	}
 }
 
+// TestTransferGoesOnWhileItMoves: only failures in a row count.
+func TestTransferGoesOnWhileItMoves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, n := newFake(1), 0
+		f.fault = func(m string) fault {
+			if m != "upload_write" {
+				return fine
+			}
+			if n++; n%3 != 0 {
+				return lostBefore
+			}
+			return fine
+		}
+		_, err := uploader(f).Transfer(t.Context(), source(text(20*chunkSize)), State{}, nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, 60, n)
+	})
+}
+
 func TestRestartContinues(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -217,6 +239,10 @@ func TestTransferGivesUp(t *testing.T) {
 			}
 			require.False(t, st.Done, name)
 			require.Empty(t, f.files, name)
+			if errors.Is(err, ErrNoSessions) {
+				require.Empty(t, f.sessions, name)
+				require.Zero(t, st, name)
+			}
 			require.LessOrEqual(t, f.received, int64(5*chunkSize*(restarts+1)), name)
 		})
 	}
@@ -331,6 +357,27 @@ func TestSourceGrows(t *testing.T) {
 		_, err := uploader(newFake(1)).Transfer(t.Context(), src, State{}, nil, nil)
 		require.ErrorIs(t, err, ErrSourceChanged)
 	})
+}
+
+// TestSenderHashesWhateverTheOrder reads as no transport would.
+func TestSenderHashesWhateverTheOrder(t *testing.T) {
+	t.Parallel()
+	data := text(1000)
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		base := newPrefix(bytes.NewReader(data))
+		require.NoError(t, base.extend(t.Context(), rnd.Int64N(500)))
+		s := newSender(base, nil)
+		for range rnd.IntN(30) {
+			_, _ = s.ReadAt(make([]byte, rnd.IntN(300)), rnd.Int64N(700))
+		}
+		require.NoError(t, s.close())
+		_, _ = s.ReadAt(make([]byte, 10), s.p.n) // too late to count
+		n := base.n + rnd.Int64N(1000-base.n)
+		p, err := s.prefix(t.Context(), n)
+		require.NoError(t, err)
+		require.EqualValues(t, sha1.Sum(data[:n]), p.sum())
+	}
 }
 
 func TestReadErrorIsNotTakenForTheEnd(t *testing.T) {

@@ -123,7 +123,7 @@ func (u *Uploader) place(ctx context.Context, w want, temp remote.Entry) (Result
 		if err != nil {
 			return Result{}, err
 		}
-		if s.outcome(w) { // which the first look did not show yet
+		if s.outcome(w) {
 			return u.present(ctx, w, s, temp.FileID)
 		}
 		name, ok := w.Name, s.met(w.If)
@@ -131,39 +131,19 @@ func (u *Uploader) place(ctx context.Context, w want, temp remote.Entry) (Result
 			name = freeConflictName(w.Name, s.names)
 		}
 		e, err := u.o.Remote.RenameFile(ctx, temp.FileID, w.Parent, name)
-		if err != nil && ctx.Err() == nil && uncertain(err) {
-			e, err = u.afterRename(ctx, w, temp, err)
-		}
-		switch {
-		case err == nil:
+		if err == nil {
 			return u.placed(w, s, e), nil
-		case ctx.Err() != nil, !temporary(err) && !errors.Is(err, fs.ErrNotExist), n >= u.o.Tries:
-			// A file that has just been uploaded may not be visible yet.
+		}
+		// If it took effect, the next look shows it. A file that has just been
+		// uploaded may not be visible yet.
+		again := uncertain(err) || temporary(err) || errors.Is(err, fs.ErrNotExist)
+		if ctx.Err() != nil || !again || n >= u.o.Tries {
 			return Result{}, fmt.Errorf("rename the uploaded file to %q: %w", name, err)
 		}
 		if u.pause(ctx, n) != nil {
 			return Result{}, err
 		}
 	}
-}
-
-// afterRename looks whether a rename has taken effect that failed with cause.
-func (u *Uploader) afterRename(ctx context.Context, w want, temp remote.Entry, cause error) (remote.Entry, error) {
-	if u.pause(ctx, 1) != nil {
-		return remote.Entry{}, cause
-	}
-	var e remote.Entry
-	err := u.retry(ctx, func() (err error) {
-		e, err = u.o.Remote.Stat(ctx, temp.FileID)
-		return err
-	})
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return e, err // somebody has deleted it
-	case err != nil || e.Name == tempName(w):
-		return remote.Entry{}, cause
-	}
-	return e, nil
 }
 
 func (u *Uploader) placed(w want, s sight, e remote.Entry) Result {
