@@ -32,7 +32,7 @@ func makeSample(t testing.TB, n int) *sample {
 	var drop []uint64
 	for i := range n {
 		in := Intent{Seq: j.NextSeq(), Op: OpMkdir, Folder: true, Node: j.NextNode(), Parent: 1, Name: fmt.Sprintf("folder with a name %d", i)}
-		if i%10 == 0 {
+		if i%30 == 0 {
 			data := fmt.Sprintf("bytes of %d", i)
 			in = put(t, j, fmt.Sprintf("file %d", i), data)
 			in.Synced = true
