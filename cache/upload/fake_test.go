@@ -111,7 +111,7 @@ func (f *fake) do(ctx context.Context, method string, effect func(k fault) error
 		time.AfterFunc(200*time.Millisecond, func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			_ = effect(fine)
+			_ = effect(late)
 		})
 		return lost{method, remote.ErrTemporary}
 	}
@@ -245,7 +245,7 @@ func (f *fake) Checksum(ctx context.Context, id remote.FileID) (e remote.Entry, 
 }
 
 func (f *fake) RenameFile(ctx context.Context, id remote.FileID, to remote.FolderID, name string) (e remote.Entry, err error) {
-	err = f.do(ctx, "renamefile", func(fault) error {
+	err = f.do(ctx, "renamefile", func(k fault) error {
 		v := f.files[id]
 		if v == nil {
 			return result("renamefile", 2009)
@@ -256,6 +256,9 @@ func (f *fake) RenameFile(ctx context.Context, id remote.FileID, to remote.Folde
 		}
 		v.Name = name
 		f.changed()
+		if k == late {
+			return nil
+		}
 		e = v.Entry
 		if old != nil && old != v {
 			e.Replaced = old.FileID
@@ -278,6 +281,8 @@ func (f *fake) DeleteFile(ctx context.Context, id remote.FileID) error {
 
 // body reads as a transport does: in pieces, and some of it twice.
 func (f *fake) body(r io.ReaderAt, off, n int64) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	b := make([]byte, n)
 	for at := int64(0); at < n; {
 		m := min(1+f.rnd.Int64N(40), n-at)
@@ -313,7 +318,11 @@ func (f *fake) UploadFile(ctx context.Context, t remote.UploadTarget, r io.Reade
 		if k == corrupt {
 			b = f.spoil(b)
 		}
-		e, s.SHA1 = f.store(t, b), sha1.Sum(b)
+		made := f.store(t, b)
+		if k == late {
+			return nil
+		}
+		e, s.SHA1 = made, sha1.Sum(b)
 		if k == garbled {
 			s.SHA1[3]++
 		}
@@ -383,6 +392,7 @@ func (f *fake) UploadInfo(ctx context.Context, id remote.UploadID) (st remote.Up
 
 func (f *fake) SaveUpload(ctx context.Context, id remote.UploadID, t remote.UploadTarget) (e remote.Entry, err error) {
 	err = f.do(ctx, "upload_save", func(k fault) error {
+		// What comes late must not touch the results.
 		if k == forgotten {
 			delete(f.sessions, id)
 		}
@@ -391,7 +401,10 @@ func (f *fake) SaveUpload(ctx context.Context, id remote.UploadID, t remote.Uplo
 			return result("upload_save", 2067)
 		}
 		delete(f.sessions, id)
-		e = f.store(t, b)
+		saved := f.store(t, b)
+		if k != late {
+			e = saved
+		}
 		return nil
 	})
 	return e, err
