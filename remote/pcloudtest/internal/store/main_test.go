@@ -44,6 +44,7 @@ func eachMode(t *testing.T, o Options, fn func(t *testing.T, a *Account)) {
 	})
 	t.Run("directory", func(t *testing.T) {
 		t.Parallel()
+		o := o
 		o.Dir = t.TempDir()
 		fn(t, open(t, o))
 	})

@@ -229,8 +229,9 @@ func (h *history) copyFolder() {
 	default:
 		h.code(0, err)
 		to := d + path.Base(p) + "/"
+		before := maps.Clone(h.m) // the copy may overlap its source
 		for _, c := range h.m.under(p) {
-			h.m[to+strings.TrimPrefix(c, p)] = h.m[c]
+			h.m[to+strings.TrimPrefix(c, p)] = before[c]
 		}
 		h.m[to] = ""
 	}

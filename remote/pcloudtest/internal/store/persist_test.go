@@ -1,6 +1,7 @@
 package store
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -161,6 +162,29 @@ func TestLeftoversOfACrash(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "0123456789ab", text(t, a.View(0), n.ID))
 	require.Equal(t, "1", text(t, a.View(0), f.ID))
+	reopen(t, a) // would find a content that is too long
+}
+
+// TestReportedUploadSurvives looks at the directory as a kill would leave it
+// while a write is stalled whose first bytes upload_info has reported.
+func TestReportedUploadSurvives(t *testing.T) {
+	t.Parallel()
+	a := open(t, Options{Dir: t.TempDir()})
+	id := newSession(t, a)
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- a.WriteSession(id, 0, r, 100) }()
+	_, err := w.Write([]byte("first"))
+	require.NoError(t, err)
+	_, err = w.Write(nil) // returns when the store asks for more: "first" is stored
+	require.NoError(t, err)
+	holds(t, a, id, "first")
+
+	dir := filepath.Join(t.TempDir(), "copy")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(a.dir)))
+	holds(t, open(t, Options{Dir: dir}), id, "first")
+	require.NoError(t, w.Close())
+	require.ErrorIs(t, <-done, io.ErrUnexpectedEOF)
 }
 
 func TestOpenRefuses(t *testing.T) {
