@@ -28,7 +28,8 @@ type call struct {
 
 	// Exactly one of them takes the reply of a successful call: out is decoded
 	// into, stream reads by itself, result and all. secret is to be kept out
-	// of errors.
+	// of errors. An attempt that has filled out is not followed by another,
+	// unless the caller empties it.
 	out    any
 	stream func(r io.Reader, secret string) error
 

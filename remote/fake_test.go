@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -149,6 +150,7 @@ func newFake(t testing.TB, o Options, steps ...step) (*Client, *script) {
 func newServer(t testing.TB, o Options, h http.HandlerFunc) (*Client, *httptest.Server) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.EnableHTTP2 = true // which the client must not take up
 	srv.StartTLS()
 	t.Cleanup(srv.Close)

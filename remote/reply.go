@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"reflect"
 )
 
 // replyLimit is the size of an ordinary reply that is still read: thousands
@@ -86,8 +85,6 @@ func (c *Client) decode(k *call, r io.Reader, secret string) *Error {
 		return e
 	}
 	if k.out != nil {
-		// An earlier attempt may have left something in it.
-		reflect.ValueOf(k.out).Elem().SetZero()
 		if err := json.Unmarshal(b, k.out); err != nil {
 			return &Error{Err: jsonError(err), unknown: true}
 		}
