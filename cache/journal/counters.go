@@ -41,24 +41,29 @@ func (c *counters) seen(x *counter, n uint64) {
 	}
 }
 
-// extend reserves numbers as part of a transaction. If the transaction fails,
-// numbers may be given out that are not reserved; they can then only matter
-// once a later transaction, which reserves again, succeeds.
-func (c *counters) extend(meta *bolt.Bucket) error {
+// extend reserves numbers as part of a transaction and returns the limits that
+// hold once it is durable.
+func (c *counters) extend(meta *bolt.Bucket) (limits [2]uint64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, x := range []*counter{&c.seq, &c.node} {
+	for i, x := range []*counter{&c.seq, &c.node} {
 		stored, _ := counterOf(meta.Get([]byte(x.key)))
+		limits[i] = stored
 		if stored >= x.next+counterBlock/2 {
-			x.limit = stored
 			continue
 		}
-		x.limit = x.next + counterBlock
-		if err := meta.Put([]byte(x.key), counterValue(x.limit)); err != nil {
-			return err
+		limits[i] = x.next + counterBlock
+		if err := meta.Put([]byte(x.key), counterValue(limits[i])); err != nil {
+			return limits, err
 		}
 	}
-	return nil
+	return limits, nil
+}
+
+func (c *counters) extended(limits [2]uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seq.limit, c.node.limit = limits[0], limits[1]
 }
 
 // counterValue is the stored form of a counter: the number and its complement,
@@ -94,7 +99,8 @@ func (j *Journal) next(x *counter) uint64 {
 	switch {
 	case empty:
 		if j.enter() == nil {
-			// Failure shows in the next Commit; see counters.extend.
+			// If it fails, the number is not reserved. It can only matter once a
+			// later transaction succeeds, and that reserves it.
 			_ = j.update(func(*txn) error { return nil }, nil)
 			j.leave()
 		}

@@ -44,6 +44,9 @@
 // meta bucket (it could be another account's), is given up; the spool files are
 // set aside then.
 //
+// A database that is nearly all free pages is made anew at Open, since bbolt
+// writes the list of them with every commit and never shrinks a file.
+//
 // When the disk refuses to make a commit durable, nothing more is written
 // through that handle (ErrFailed), because the kernel reports such a thing once
 // and then takes the pages for clean. A full disk is no such case: the commit
@@ -63,7 +66,7 @@
 // journal, for example
 //
 //	bbolt keys --format=hex journal.db intents
-//	bbolt get --parse-format=hex journal.db intents 0000000000000007 | tail -c +5
+//	bbolt get --parse-format=hex --format=bytes journal.db intents 0000000000000007 | tail -c +5
 //
 // Numbers in keys are 8 bytes, big endian. Buckets:
 //

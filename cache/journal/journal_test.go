@@ -16,9 +16,10 @@ import (
 	"github.com/pcloudfs/pcloudfs/remote"
 )
 
-// boot returns options for a process that runs under the given boot id.
+// boot returns options for a process that runs under the given boot id and
+// syncs spool files only when it is told to.
 func boot(id string) Options {
-	return Options{hooks: hooks{bootID: func() (string, error) { return id, nil }}}
+	return Options{hooks: hooks{bootID: func() (string, error) { return id, nil }, group: time.Hour}}
 }
 
 func open(t testing.TB, dir string, o Options) *Journal {

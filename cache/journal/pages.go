@@ -23,6 +23,7 @@ type pages struct {
 	size int64 // of a page
 	meta pageMeta
 	seen map[uint64]bool // pages that something refers to
+	free uint64          // pages in the list of free ones
 	torn bool            // one of the two meta pages is not valid
 
 	// visit, if set, is called for every pair of every bucket.
@@ -64,6 +65,8 @@ var (
 type condition struct {
 	problems []error // that make it unfit for use
 
+	free, high uint64 // pages in the list of free ones, and all
+
 	// torn says that one of the two headers is not valid, so that the database
 	// is in the state of the other one. A commit that a power cut interrupts can
 	// leave that.
@@ -79,7 +82,7 @@ func inspect(r io.ReaderAt, visit func(bucket string, key, value []byte)) (condi
 	}
 	p.tree(p.meta.root, "", 0, nil, nil)
 	p.checkFreelist()
-	return condition{problems: p.problems, torn: p.torn}, nil
+	return condition{problems: p.problems, torn: p.torn, free: p.free, high: p.meta.high}, nil
 }
 
 func (p *pages) problem(format string, args ...any) {
@@ -279,6 +282,7 @@ func (p *pages) checkFreelist() {
 		p.problem("list of free pages: %w", errBogus)
 		return
 	}
+	p.free = count
 	prev := uint64(1)
 	for i := range count {
 		id := native.Uint64(b[i*8:])

@@ -127,11 +127,11 @@ func TestReportsStayUntilWhatWasKeptIsTakenAway(t *testing.T) {
 
 func TestSpoolFilesOfNoRecord(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	empty, written := spool(t, j, ""), spool(t, j, "never closed")
 	stranger := j.dirs.spool("notes.txt")
 	require.NoError(t, os.WriteFile(stranger, []byte("put here by someone"), 0o600))
-	j = reopen(t, j, Options{})
+	j = reopen(t, j, boot("one"))
 	require.False(t, exists(j.dirs.spool(empty)))
 	require.False(t, exists(j.dirs.spool(written)))
 	require.False(t, exists(stranger))
@@ -145,12 +145,12 @@ func TestSpoolFilesOfNoRecord(t *testing.T) {
 
 func TestAppliedPutsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	done, more := put(t, j, "done", "uploaded"), put(t, j, "more", "uploaded")
 	commit(t, j, done, more)
 	require.NoError(t, j.Commit(Change{Delete: []uint64{done.Seq, more.Seq}}))
 	appendTo(t, j.dirs.spool(more.Spool)) // a handle is still open
-	j = reopen(t, j, Options{})           // killed before RemoveSpool
+	j = reopen(t, j, boot("one"))         // killed before RemoveSpool
 	require.False(t, exists(j.dirs.spool(done.Spool)))
 	require.Len(t, j.Damaged(), 1, "what was written since is kept")
 	p, err := os.ReadFile(j.Damaged()[0].Kept)
@@ -160,13 +160,13 @@ func TestAppliedPutsLeaveNothingBehind(t *testing.T) {
 
 func TestReplacedSpoolFilesAreReleasedToo(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	in := put(t, j, "a", "old")
 	commit(t, j, in)
 	old := in.Spool
 	in.Spool, in.Size = spool(t, j, "newer"), 5
 	commit(t, j, in)
-	j = reopen(t, j, Options{})
+	j = reopen(t, j, boot("one"))
 	require.False(t, exists(j.dirs.spool(old)))
 	require.Empty(t, j.Damaged())
 	require.Equal(t, []Intent{in}, pending(t, j))
@@ -174,12 +174,12 @@ func TestReplacedSpoolFilesAreReleasedToo(t *testing.T) {
 
 func TestTwoRecordsOfOneSpoolFile(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	good := put(t, j, "good", "bytes")
 	bad := good
 	bad.Seq, bad.Name, bad.Size = j.NextSeq(), "bad", 50
 	commit(t, j, good, bad)
-	j = reopen(t, j, Options{})
+	j = reopen(t, j, boot("one"))
 	require.Equal(t, []Intent{good}, pending(t, j))
 	require.True(t, exists(j.dirs.spool(good.Spool)), "the good one needs it")
 	require.Len(t, j.Damaged(), 1)
@@ -188,7 +188,7 @@ func TestTwoRecordsOfOneSpoolFile(t *testing.T) {
 
 func TestADamagedRecordCostsItselfOnly(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	a, b, c := put(t, j, "a", "aa"), put(t, j, "b", "bb"), put(t, j, "c", "cc")
 	commit(t, j, a, b, c)
 	garbage := []byte("\x00\x01\x02\x03{\"seq\":7}")
@@ -202,7 +202,7 @@ func TestADamagedRecordCostsItselfOnly(t *testing.T) {
 		}
 		return tx.intents.Put(beKey(c.Seq+1), future)
 	}, nil))
-	j = reopen(t, j, Options{})
+	j = reopen(t, j, boot("one"))
 	require.Equal(t, []Intent{a, c}, pending(t, j))
 	reasons := ""
 	raw, spools := 0, 0
@@ -226,7 +226,7 @@ func TestADamagedRecordCostsItselfOnly(t *testing.T) {
 	require.Contains(t, reasons, "unknown operation")
 	require.Contains(t, reasons, "never closed")
 
-	j = reopen(t, j, Options{})
+	j = reopen(t, j, boot("one"))
 	require.Equal(t, []Intent{a, c}, pending(t, j))
 	require.NoError(t, j.update(func(tx *txn) error {
 		require.Equal(t, garbage, tx.damaged.Get(beKey(b.Seq)))
@@ -236,13 +236,13 @@ func TestADamagedRecordCostsItselfOnly(t *testing.T) {
 
 func TestRecordsThatVanishAreNoticed(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	list := fill(t, j, 3)
 	require.NoError(t, j.update(func(tx *txn) error { return tx.intents.Delete(beKey(list[1].Seq)) }, nil))
-	j = reopen(t, j, Options{})
+	j = reopen(t, j, boot("one"))
 	require.Len(t, j.Damaged(), 1)
 	require.Contains(t, j.Damaged()[0].Reason, "holds 2 records and should hold 3")
-	j = reopen(t, j, Options{})
+	j = reopen(t, j, boot("one"))
 	require.Empty(t, j.Damaged())
 }
 
@@ -262,7 +262,7 @@ func TestARecoveryThatWasInterruptedIsFinished(t *testing.T) {
 
 func TestALostCounterStartsFarAhead(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	seq, node := j.NextSeq(), j.NextNode()
 	crash(t, j)
 	db, err := bolt.Open(j.dirs.db(), 0o600, nil)
@@ -271,17 +271,17 @@ func TestALostCounterStartsFarAhead(t *testing.T) {
 		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyNode), beKey(1))
 	}))
 	require.NoError(t, db.Close())
-	j = open(t, j.dirs.root, Options{})
+	j = open(t, j.dirs.root, boot("one"))
 	require.Greater(t, j.NextSeq(), seq+1_000_000)
 	n := j.NextNode()
 	require.Greater(t, n, node+1_000_000)
-	j = reopen(t, j, Options{})
+	j = reopen(t, j, boot("one"))
 	require.Greater(t, j.NextNode(), n)
 }
 
 func TestSetAsideNeverOverwrites(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	long := strings.Repeat("ü", 300)
 	for label, want := range map[string]string{
 		"": "", "report.odt": ".report.odt", "../../etc/passwd": "..._.._etc_passwd",

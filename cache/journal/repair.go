@@ -28,6 +28,9 @@ func (j *Journal) check() error {
 		}})
 	}
 	if err == nil && len(found.problems) == 0 {
+		if !found.torn && found.wasteful() {
+			return j.compact(f)
+		}
 		return nil
 	}
 	reason := err
@@ -37,12 +40,7 @@ func (j *Journal) check() error {
 		return err
 	}
 
-	saved := make(map[string][]pair)
-	if err == nil {
-		_, _ = inspect(f, func(bucket string, k, v []byte) {
-			saved[bucket] = append(saved[bucket], pair{k, v})
-		})
-	}
+	saved := readable(f)
 	switch version := lookup(saved[bucketMeta], keyVersion); {
 	case version == "":
 		saved = nil
@@ -53,6 +51,32 @@ func (j *Journal) check() error {
 }
 
 type pair struct{ key, value []byte }
+
+// readable returns what can be read of a database, by bucket.
+func readable(r io.ReaderAt) map[string][]pair {
+	saved := make(map[string][]pair)
+	_, _ = inspect(r, func(bucket string, k, v []byte) {
+		saved[bucket] = append(saved[bucket], pair{k, v})
+	})
+	return saved
+}
+
+// manyPages is what a database may waste without being made anew.
+const manyPages = 4096
+
+func (c condition) wasteful() bool { return c.free > manyPages && c.free > c.high/4*3 }
+
+// compact makes a whole database anew without its free pages.
+func (j *Journal) compact(r io.ReaderAt) error {
+	saved := readable(r)
+	if v := lookup(saved[bucketMeta], keyVersion); v != strconv.Itoa(formatVersion) {
+		return nil // for the recovery to refuse
+	}
+	if err := j.createDB(saved); err != nil {
+		return fmt.Errorf("compact database: %w", err)
+	}
+	return nil
+}
 
 func lookup(pairs []pair, key string) string {
 	for _, p := range pairs {

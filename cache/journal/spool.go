@@ -156,7 +156,9 @@ func (j *Journal) RemoveSpool(name string) error {
 // SetAside moves a spool file out of the way, to the directory "aside", where
 // the journal never touches it again, and returns its path. label says to
 // people what it is, a file name perhaps; anything is allowed in it. Nothing is
-// ever overwritten.
+// ever overwritten. It is called before the record that names the file is
+// deleted: after a crash in between, Open reports where the file is, while the
+// file of a deleted record counts as not needed.
 func (j *Journal) SetAside(name, label string) (string, error) {
 	if !validSpool(name) {
 		return "", badSpool(name)

@@ -100,9 +100,10 @@ func (j *Journal) transact(batch []*request) error {
 	if err := j.failure(); err != nil {
 		return err
 	}
+	var tx *txn
 	err := j.guard(func() error {
 		return j.db.Update(func(btx *bolt.Tx) error {
-			tx := newTxn(j, btx)
+			tx = newTxn(j, btx)
 			for _, r := range batch {
 				r.refused = nil
 				if r.check != nil {
@@ -121,6 +122,9 @@ func (j *Journal) transact(batch []*request) error {
 	if err != nil && unknownOutcome(err) {
 		j.fail(err)
 		return j.failure()
+	}
+	if err == nil {
+		j.counters.extended(tx.limits)
 	}
 	return err
 }
@@ -166,6 +170,7 @@ type txn struct {
 	j                                                   *Journal
 	meta, intents, bindings, released, damaged, reports *bolt.Bucket
 	ledger                                              ledger
+	limits                                              [2]uint64 // of the counters, once it is durable
 }
 
 func newTxn(j *Journal, tx *bolt.Tx) *txn {
@@ -179,13 +184,14 @@ func newTxn(j *Journal, tx *bolt.Tx) *txn {
 }
 
 // finish stores what belongs to every transaction.
-func (t *txn) finish() error {
+func (t *txn) finish() (err error) {
 	if p := t.ledger.bytes(); !bytes.Equal(p, t.meta.Get([]byte(keyLedger))) {
 		if err := t.meta.Put([]byte(keyLedger), p); err != nil {
 			return err
 		}
 	}
-	return t.j.counters.extend(t.meta)
+	t.limits, err = t.j.counters.extend(t.meta)
+	return err
 }
 
 // putIntent stores the record of the intent seq.

@@ -112,7 +112,7 @@ func (s *syncer) forget(name string) {
 	defer s.mu.Unlock()
 	delete(s.broken, name)
 	s.removed = append(s.removed, name)
-	if len(s.removed) == maxRemoved {
+	if len(s.removed) >= maxRemoved {
 		s.wake()
 	}
 }

@@ -296,23 +296,22 @@ func TestNoSyncWaitsForNothing(t *testing.T) {
 }
 
 func TestManyFilesAreSyncedInOneGo(t *testing.T) {
-	t.Parallel()
-	d := newDisk()
-	j := open(t, t.TempDir(), d.options())
-	var list []Intent
-	for i := range syncGroup*2 + 5 {
-		list = append(list, put(t, j, fmt.Sprint(i), "x"))
-	}
-	commit(t, j, list...)
-	require.NoError(t, j.RemoveSpool(list[7].Spool), "one disappears")
-	require.NoError(t, j.Sync())
-	require.Len(t, synced(t, j), len(list))
-	require.Equal(t, len(list)-1, d.count())
+	bubble(t, func(t *testing.T, j *Journal, d *disk) {
+		var list []Intent
+		for i := range syncGroup*2 + 5 {
+			list = append(list, put(t, j, fmt.Sprint(i), "x"))
+		}
+		commit(t, j, list...)
+		require.NoError(t, j.RemoveSpool(list[7].Spool), "one disappears")
+		require.NoError(t, j.Sync())
+		require.Len(t, synced(t, j), len(list))
+		require.Equal(t, len(list)-1, d.count())
+	})
 }
 
 func TestReleasedFilesAreForgottenOnceTheyAreRemoved(t *testing.T) {
 	t.Parallel()
-	j := open(t, t.TempDir(), Options{})
+	j := open(t, t.TempDir(), boot("one"))
 	var list []Intent
 	var seqs []uint64
 	for i := range 5 {

@@ -164,6 +164,7 @@ type Options struct {
 type hooks struct {
 	bootID   func() (string, error)
 	syncFile func(*os.File) error // makes the bytes of a spool file durable
+	group    time.Duration        // instead of GroupCommit, without its limit
 }
 
 func (o Options) withDefaults() Options {
@@ -174,6 +175,9 @@ func (o Options) withDefaults() Options {
 		o.GroupCommit = 500 * time.Millisecond
 	}
 	o.GroupCommit = min(o.GroupCommit, time.Second)
+	if o.hooks.group > 0 {
+		o.GroupCommit = o.hooks.group
+	}
 	if o.hooks.bootID == nil {
 		o.hooks.bootID = bootID
 	}
