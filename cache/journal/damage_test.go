@@ -148,7 +148,7 @@ func TestDatabasesDamagedAnywhere(t *testing.T) {
 	s.survive(t, s.db, "not damaged")
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	for i := range rounds(150) {
+	for i := range rounds(100) {
 		db := bytes.Clone(s.db)
 		what := fmt.Sprintf("seed %d, round %d: ", seed, i)
 		at := rnd.IntN(len(db))
