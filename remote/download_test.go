@@ -129,6 +129,24 @@ func TestNextHostIsAsked(t *testing.T) {
 	}
 }
 
+func TestRangesThatAreNotTheOneAskedFor(t *testing.T) {
+	for _, tc := range []struct {
+		rng    string
+		length int64
+	}{
+		{"bytes 1-3/5", 4}, {"bytes 1-3/6", 3}, {"bytes 0-2/5", 3}, {"bytes 1-4/5", 3}, {"bytes 1-3/*", 3}, {"1-3/5", 3}, {"", 3}, {"bytes 1-3/5", -1},
+	} {
+		c, _ := newFake(t, Options{}, reply(linkReply("c1.test", "c2.test")), func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 206, ContentLength: tc.length, Header: http.Header{"Content-Range": {tc.rng}},
+				Body: io.NopCloser(strings.NewReader("XXXX"))}, nil
+		}, contentHost("hello"))
+		p := make([]byte, 3)
+		_, err := c.ReadAt(t.Context(), 1, 7, 5, p, 1)
+		require.NoError(t, err)
+		require.Equal(t, "ell", string(p), "%v", tc)
+	}
+}
+
 func TestHostThatWorksIsAskedFirst(t *testing.T) {
 	c, s := newFake(t, Options{}, reply(linkReply("c1.test", "c2.test")), unreachable, contentHost("hello"))
 	for range 3 {

@@ -219,6 +219,26 @@ func TestListingsThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestLongListingsAndDeepValues(t *testing.T) {
+	const n = 10_000 // some megabytes: the budget is for each entry
+	body := strings.Replace(emptyRoot, "[]", "["+strings.Repeat(notesJSON+",", n-1)+notesJSON+"]", 1)
+	c, _ := newFake(t, Options{Attempts: 1}, reply(body))
+	f, err := c.List(t.Context(), RootFolder)
+	require.NoError(t, err)
+	require.Len(t, f.Contents, n)
+
+	c, _ = newFake(t, Options{Attempts: 1, MaxListing: n - 1}, reply(body))
+	_, err = c.List(t.Context(), RootFolder)
+	require.ErrorIs(t, err, ErrProtocol)
+
+	for depth, ok := range map[int]bool{skipDepth - 1: true, skipDepth + 1: false} {
+		deep := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+		c, _ := newFake(t, Options{Attempts: 1}, reply(strings.Replace(emptyRoot, "{", `{"x":`+deep+`,`, 1)))
+		_, err := c.List(t.Context(), RootFolder)
+		require.Equal(t, ok, err == nil, "%v", err)
+	}
+}
+
 func TestListOfTheRoot(t *testing.T) {
 	// The root of an application folder may have an id and a name of its own.
 	for _, meta := range []string{`"name":"/","folderid":0`, `"name":"pcloudfs","folderid":4711,"parentfolderid":3`} {

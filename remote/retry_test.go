@@ -177,6 +177,15 @@ func TestGoneIsAnErrorOnTheFirstAttempt(t *testing.T) {
 	})
 }
 
+func TestUncertaintyOutlastsLaterAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newFake(t, Options{}, lost, reply(`{"result":2003,"error":"no"}`))
+		err := c.DeleteFile(t.Context(), 1)
+		require.ErrorIs(t, err, fs.ErrPermission)
+		require.True(t, failure(t, err).Uncertain(), "the first attempt may have deleted it")
+	})
+}
+
 func TestHostileReplyToAnEffectIsUncertain(t *testing.T) {
 	c, _ := newFake(t, Options{}, reply(`{"result":0,"metadata":{"name":"../x","fileid":1,"parentfolderid":1}}`))
 	_, err := c.SaveUpload(t.Context(), 1, UploadTarget{Name: "x"})

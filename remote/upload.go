@@ -62,7 +62,7 @@ func (t *UploadTarget) params(k *call) error {
 // The digests have been compared with the SHA-1 of the bytes as they were
 // sent, so on success r need not be read again. If they differ, or the size
 // does, the error is ErrMismatch, and the entry is the damaged file that now
-// has the name. Without a condition it is sent again first.
+// has the name (with any other error it is zero). Without a condition it is sent again first.
 //
 // r is read from the beginning for every attempt and must not change; it is
 // not touched after UploadFile returns.

@@ -80,6 +80,17 @@ func TestUploadWithWrongChecksum(t *testing.T) {
 	})
 }
 
+func TestEntryComesOnlyWithTheMismatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wrong := strings.Replace(uploadedHello, helloSHA1, strings.Repeat("0", 40), 1)
+		c, _ := newFake(t, Options{Attempts: 2}, reply(wrong), unreachable)
+		e, err := upload(t.Context(), c, Condition{})
+		require.NotErrorIs(t, err, ErrMismatch)
+		require.True(t, failure(t, err).Uncertain())
+		require.Zero(t, e)
+	})
+}
+
 func TestUploadRepliesThatAreWrong(t *testing.T) {
 	for _, bad := range []string{
 		`{"result":0}`,
