@@ -61,6 +61,18 @@ type Statfs struct {
 	Files              uint64 // entries known
 }
 
+// Durability is where something has to be before a caller is answered.
+type Durability int
+
+// The levels of durability. The zero value stands for the default of the
+// option.
+const (
+	DefaultDurability Durability = iota
+	InJournal                    // in the journal: survives the end of this process, and soon a power cut
+	OnDisk                       // on the local disk: survives a power cut
+	InCloud                      // in pCloud, verified
+)
+
 // Errors that callers tell apart, besides those of io/fs and remote.
 var (
 	ErrNotEmpty     = errors.New("folder not empty")
@@ -87,6 +99,8 @@ type Remote interface {
 	CreateFolder(ctx context.Context, parent remote.FolderID, name string) (remote.Entry, error)
 	RenameFolder(ctx context.Context, id, to remote.FolderID, name string) (remote.Entry, error)
 	DeleteFolder(ctx context.Context, id remote.FolderID) error
+	ListTree(ctx context.Context, id remote.FolderID, f func(remote.Entry) error) error
+	DeleteFolderTree(ctx context.Context, id remote.FolderID) (files, folders int64, err error)
 
 	RenameFile(ctx context.Context, id remote.FileID, to remote.FolderID, name string) (remote.Entry, error)
 	DeleteFile(ctx context.Context, id remote.FileID) error
@@ -125,6 +139,15 @@ type Options struct {
 	BlockBytes  int64         // memory for blocks of remote files; default 256 MiB
 	Threshold   int64         // bytes up to which a file is sent in one request; default 4 MiB
 	SyncTimeout time.Duration // an fsync without any progress for so long fails; default 5 min
+	Spool       int64         // bytes of local files that wait for pCloud; writers wait at the limit; 0: none
+
+	Fsync Durability // what fsync waits for: InCloud (default) or OnDisk
+	Close Durability // what close waits for: InJournal (default), OnDisk or InCloud
+
+	// MkdirJournal makes folders like everything else, in the queue. Otherwise
+	// pCloud confirms each before Mkdir returns: lock protocols that several
+	// machines take part in are built on that.
+	MkdirJournal bool
 
 	// NoSync leaves out the fsyncs of the journal. Only for simulations.
 	NoSync bool
@@ -141,6 +164,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.BlockBytes, 256<<20)
 	setDefault(&o.Threshold, 4<<20)
 	setDefault(&o.SyncTimeout, 5*time.Minute)
+	setDefault(&o.Fsync, InCloud)
+	setDefault(&o.Close, InJournal)
 	return o
 }
 

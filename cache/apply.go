@@ -3,7 +3,6 @@ package cache
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +30,8 @@ func (v *Volume) apply(ctx context.Context, p *pending) error {
 		return v.applyRemove(ctx, p)
 	case opTimes:
 		return v.applyTimes(ctx, p)
+	case opMkdir:
+		return v.applyMkdir(ctx, p)
 	}
 	return fmt.Errorf("intent of unknown kind %q", p.Op)
 }
@@ -89,10 +90,11 @@ func (v *Volume) send(ctx context.Context, p *pending) error {
 	if p.Upload != nil && p.session.ID == 0 {
 		p.session = upload.State{ID: p.Upload.ID, Size: p.Upload.Size}
 	}
-	progress := func(int64) {
+	progress := func(sent int64) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.progress++
+		p.progress = sent
 	}
 	st, err := v.up.Transfer(ctx, p.source(), p.session, save, progress)
 	whole := errors.Is(err, upload.ErrNoSessions)
@@ -141,7 +143,7 @@ func (v *Volume) applyPut(ctx context.Context, p *pending) error {
 	if p.recovered || p.Tries > 0 {
 		// An earlier attempt may have done it: a conditional put must not be
 		// repeated blindly (pCloud API 7.21).
-		res, ok, err := v.alreadyThere(ctx, t, p.source())
+		res, ok, err := v.up.Find(ctx, t, p.source())
 		if err != nil {
 			return fmt.Errorf("look for %q: %w", p.Name, err)
 		}
@@ -172,28 +174,17 @@ func (v *Volume) applyPut(ctx context.Context, p *pending) error {
 	return v.putDone(p, res)
 }
 
-// unconflict looks who has the name that an upload did not get. When nobody
-// has it, what was to be replaced had been removed by another client, and the
-// file gets its name after all. When a file with the same bytes has it, that is
-// an earlier attempt of ours that pCloud finished after we had looked: one of
-// the two is enough.
+// unconflict gives a file its name after all when nobody has it: what was to
+// be replaced had been removed by another client.
 func (v *Volume) unconflict(ctx context.Context, t remote.UploadTarget, res upload.Result) (upload.Result, error) {
 	f, err := v.remote.List(ctx, t.Parent)
 	if err != nil {
 		return res, err
 	}
 	for _, e := range f.Contents {
-		if e.Folder || e.Name != t.Name {
-			continue
+		if !e.Folder && e.Name == t.Name {
+			return res, nil
 		}
-		e, sums, err := v.remote.Checksum(ctx, e.FileID)
-		if err != nil || sums.SHA1 != res.SHA1 {
-			return res, err
-		}
-		if err := v.remote.DeleteFile(ctx, res.Entry.FileID); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return res, err
-		}
-		return upload.Result{Entry: e, SHA1: res.SHA1}, nil
 	}
 	e, err := v.renameRemote(ctx, res.Entry, t.Parent, t.Name)
 	if err != nil {
@@ -251,19 +242,20 @@ func (v *Volume) putDone(p *pending, res upload.Result) error {
 // settled brings a node up to date after its put. Volume.mu is held.
 func (v *Volume) settled(p *pending, e remote.Entry, conflicted bool) {
 	n := p.n
+	v.sentBytes += p.Size
 	n.inCloud, n.entry = true, e
 	if n.over != nil && n.over == p.over {
 		v.unpin(n.over)
 		n.over = nil
 	}
-	if p.c != nil {
-		p.c.base = versionOf(e)
+	if c := p.c; c != nil {
+		c.base = versionOf(e)
+		v.space.Used += c.charged // until pCloud is asked again
+		v.charge(c, c.size.Load())
 	}
-	if n.placed && n.parent == p.Parent && n.name == p.Name {
-		v.displace(n)
-		if conflicted && !n.unlinked {
-			n.name = e.Name
-		}
+	v.displace(n) // a pending rename has claims of its own
+	if conflicted && !n.unlinked && n.parent == p.Parent && n.name == p.Name {
+		n.name = e.Name
 	}
 }
 
@@ -367,11 +359,11 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 	}
 	var err error
 	switch {
-	case p.Folder:
+	case p.Folder && e.FolderID != 0:
 		err = v.remote.DeleteFolder(ctx, e.FolderID)
-	case e.FileID != 0: // otherwise it never got there
+	case !p.Folder && e.FileID != 0:
 		err = v.remote.DeleteFile(ctx, e.FileID)
-	}
+	} // otherwise it never got there
 	switch {
 	case errors.Is(err, remote.ErrNotEmpty):
 		return v.undoRmdir(p, e)
@@ -442,30 +434,4 @@ func (v *Volume) openSpool(name string) (*os.File, error) {
 		return nil, fmt.Errorf("open spool file %s: %w", name, err)
 	}
 	return f, nil
-}
-
-// alreadyThere looks whether an earlier attempt at a put has brought its bytes
-// under its name.
-func (v *Volume) alreadyThere(ctx context.Context, t remote.UploadTarget, src source) (upload.Result, bool, error) {
-	none := upload.Result{}
-	f, err := v.remote.List(ctx, t.Parent)
-	if err != nil {
-		return none, false, err
-	}
-	for _, e := range f.Contents {
-		if e.Folder || e.Name != t.Name || e.Size != src.size {
-			continue
-		}
-		h := sha1.New()
-		if _, err := io.Copy(h, io.NewSectionReader(src, 0, src.size)); err != nil {
-			return none, false, err
-		}
-		e, sums, err := v.remote.Checksum(ctx, e.FileID)
-		if err != nil {
-			return none, false, err
-		}
-		same := remote.SHA1(h.Sum(nil)) == sums.SHA1
-		return upload.Result{Entry: e, SHA1: sums.SHA1}, same, nil
-	}
-	return none, false, nil
 }

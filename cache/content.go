@@ -86,7 +86,11 @@ func (v *Volume) removeSpools(sps ...*spool) {
 // dropContent gives up one use of a content. Volume.mu is held; a spool file
 // that becomes free is removed by the volume soon.
 func (v *Volume) dropContent(c *contentState) {
-	if c.users--; c.users > 0 || c.local == nil {
+	if c.users--; c.users > 0 {
+		return
+	}
+	defer v.discharge(c)
+	if c.local == nil {
 		return
 	}
 	if sp := v.unrefSpool(c.local); sp != nil {
@@ -179,6 +183,9 @@ func (v *Volume) truncate(ctx context.Context, n *node, c *contentState, size in
 		return fs.ErrInvalid
 	}
 	cur := c.size.Load()
+	if err := v.reserveQuota(ctx, c, size); err != nil {
+		return err
+	}
 	sp, err := v.materialize(ctx, c, min(size, cur), min(size, cur))
 	if err != nil {
 		return err
@@ -197,6 +204,7 @@ func (v *Volume) modified(n *node, c *contentState, size int64) {
 	defer v.mu.Unlock()
 	c.size.Store(size)
 	c.dirty = true
+	v.charge(c, size)
 	n.mtime, n.ctime = now, now
 }
 

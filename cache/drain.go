@@ -80,6 +80,8 @@ func (v *Volume) schedule(now time.Time) time.Duration {
 		case ready && p.bulk(v.small):
 			v.begin(p, v.send)
 			loose = false
+		case ready && clear && p.Op == opRemove && v.beginTree(i, now):
+			loose = false
 		case ready && (clear || (loose && small)):
 			v.begin(p, v.apply)
 			loose = loose && small
@@ -112,8 +114,12 @@ func (v *Volume) follows(p *pending, passed []*pending) (waits bool) {
 	return waits
 }
 
-// isSmallNew says whether p puts a new file in one request.
+// isSmallNew says whether p adds something by one request and takes nothing
+// away: a small new file or a folder.
 func (v *Volume) isSmallNew(p *pending) bool {
+	if p.Op == opMkdir {
+		return p.n.queue[0] == p
+	}
 	return p.Op == opPut && p.Size <= v.small && p.over == nil && !p.n.inCloud && p.Base == nil && p.n.queue[0] == p
 }
 
@@ -140,6 +146,37 @@ func (v *Volume) begin(p *pending, work func(context.Context, *pending) error) {
 	v.wg.Go(func() { v.end(p, work(v.ctx, p)) })
 }
 
+// beginTree gives a run of removals to a worker if they can be made at once.
+// Volume.mu is held.
+func (v *Volume) beginTree(i int, now time.Time) bool {
+	if v.queue[i].Tries > 0 || v.closed {
+		return false // one by one then
+	}
+	group := v.tree(i, now)
+	if group == nil {
+		return false
+	}
+	for _, p := range group {
+		p.started = true
+	}
+	v.running++
+	v.wg.Go(func() {
+		err := v.applyTree(v.ctx, group)
+		v.mu.Lock()
+		if err != nil {
+			v.log.Info("a tree is removed piece by piece", "name", group[len(group)-1].Name, "err", err)
+			for _, p := range group {
+				p.started = false
+				p.Tries = max(p.Tries, 1) // not to be tried together again
+			}
+		}
+		v.running--
+		v.broadcast()
+		v.mu.Unlock()
+	})
+	return true
+}
+
 // end takes the result of a worker.
 func (v *Volume) end(p *pending, err error) {
 	v.mu.Lock()
@@ -153,6 +190,7 @@ func (v *Volume) end(p *pending, err error) {
 		v.park(p, err)
 	default:
 		p.Tries++
+		p.lastErr, v.lastErr = err.Error(), err.Error()
 		wait := min(backoffMin<<min(p.Tries-1, 10), backoffMax)
 		p.notBefore = time.Now().Add(wait)
 		v.log.Warn("not in pCloud yet, will try again", "op", p.Op, "name", p.Name, "in", wait, "err", err)

@@ -149,7 +149,7 @@ func (v *Volume) node(id NodeID, e remote.Entry) (*node, error) {
 	if e.FileID == 0 && !e.Folder {
 		return nil, fs.ErrNotExist
 	}
-	n := &node{id: id, folder: e.Folder, inCloud: true, entry: e, parent: v.nodeOfFolder(e.ParentID), name: e.Name, pins: 1}
+	n := &node{id: id, folder: e.Folder, inCloud: true, entry: e, parent: v.nodeOfFolder(e.ParentID), name: v.shownName(e), pins: 1}
 	v.nodes[id] = n
 	return n, nil
 }
@@ -187,7 +187,11 @@ func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) 
 		return 0, err
 	}
 	size := h.c.size.Load()
-	sp, err := h.v.materialize(ctx, h.c, min(off, size), size)
+	err := h.v.reserve(ctx, h.c, max(size, off+int64(len(p))))
+	var sp *spool
+	if err == nil {
+		sp, err = h.v.materialize(ctx, h.c, min(off, size), size)
+	}
 	var n int
 	if err == nil {
 		if n, err = sp.f.WriteAt(p, off); err != nil {
@@ -232,22 +236,46 @@ func (h *Handle) Flush(ctx context.Context) error {
 	if !h.flags.Write {
 		return nil
 	}
+	return h.secure(ctx, h.v.onClose)
+}
+
+// Sync waits until what was written so far is in pCloud and verified, or until
+// it is clear that it can't be. With the option for it, the local disk is
+// enough.
+func (h *Handle) Sync(ctx context.Context) error {
+	return h.secure(ctx, h.v.fsync)
+}
+
+// secure records what was written and waits until it is where level says.
+func (h *Handle) secure(ctx context.Context, level Durability) error {
 	if err := h.v.record(ctx, h.n, h.c); err != nil {
+		return err
+	}
+	var err error
+	switch level {
+	case OnDisk:
+		err = h.v.syncSpool(h.c)
+	case InCloud:
+		err = h.v.settle(ctx, h.n.id)
+	}
+	if err != nil {
 		return err
 	}
 	return h.v.takeError(h.n)
 }
 
-// Sync waits until what was written so far is in pCloud and verified, or until
-// it is clear that it can't be.
-func (h *Handle) Sync(ctx context.Context) error {
-	if err := h.v.record(ctx, h.n, h.c); err != nil {
-		return err
+// syncSpool brings the local bytes of a file to the disk. Their record is there
+// already.
+func (v *Volume) syncSpool(c *contentState) error {
+	sp := v.pinSpool(c)
+	if sp == nil {
+		return nil
 	}
-	if err := h.v.settle(ctx, h.n.id); err != nil {
-		return err
+	defer v.unpinSpool(sp)
+	if err := v.journal.SyncSpool(sp.name); err != nil {
+		return spoolError("sync the spool file", err)
 	}
-	return h.v.takeError(h.n)
+	return nil
 }
 
 // takeError returns a permanent failure once.

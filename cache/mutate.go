@@ -2,95 +2,12 @@ package cache
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/pcloudfs/pcloudfs/remote"
 )
-
-// Mkdir makes a folder. pCloud confirms it before Mkdir returns: lock
-// protocols are built on it.
-func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, error) {
-	if v.readOnly {
-		return Attr{}, ErrReadOnly
-	}
-	if err := checkName(name); err != nil {
-		return Attr{}, err
-	}
-	if err := v.clearSlot(ctx, dir, name); err != nil {
-		return Attr{}, err
-	}
-	parent, ok := v.folderOf(dir)
-	if !ok {
-		return Attr{}, fs.ErrNotExist
-	}
-	// Not ctx: a signal must not leave the caller in doubt about a lock. The
-	// client's own time limits end the wait.
-	e, err := v.createFolder(context.WithoutCancel(ctx), parent, name)
-	if err != nil {
-		v.meta.Drop(parent) // the call may have taken effect
-		return Attr{}, fmt.Errorf("make folder %q: %w", name, err)
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.learn(e)
-	v.meta.Put(v.meta.Begin(e.FolderID), remote.Folder{Entry: e})
-	v.touch(dir, time.Now())
-	return v.attr(v.nodeOf(e), e), nil
-}
-
-// clearSlot makes sure that a name is free here and that pCloud has been told
-// so.
-func (v *Volume) clearSlot(ctx context.Context, dir NodeID, name string) error {
-	f, err := v.find(ctx, dir, name)
-	if err != nil {
-		return err
-	}
-	s := v.slots[dir][name]
-	v.mu.Unlock()
-	switch {
-	case f.id != 0:
-		return fs.ErrExist
-	case s == nil:
-		return nil
-	}
-	return v.await(ctx, func() uint64 {
-		var last uint64
-		for _, p := range v.queue {
-			for _, c := range p.claims {
-				if c.dir == dir && c.name == name && p.Parked == "" {
-					p.forced = true
-					last = max(last, p.Seq)
-				}
-			}
-		}
-		return last
-	}, v.syncTimeout)
-}
-
-// createFolder looks after a lost reply whether the folder is there. It can
-// not tell who made it, so it says that it exists when in doubt: a lock must
-// never be given to two.
-func (v *Volume) createFolder(ctx context.Context, parent remote.FolderID, name string) (remote.Entry, error) {
-	e, err := v.remote.CreateFolder(ctx, parent, name)
-	var re *remote.Error
-	if err == nil || !errors.As(err, &re) || !re.Uncertain() {
-		return e, err
-	}
-	before := err
-	f, err := v.remote.List(ctx, parent)
-	if err != nil {
-		return e, before
-	}
-	for _, e := range f.Contents {
-		if e.Folder && e.Name == name {
-			return remote.Entry{}, fmt.Errorf("%w, made by this or another client", fs.ErrExist)
-		}
-	}
-	return v.remote.CreateFolder(ctx, parent, name)
-}
 
 // Unlink removes a file's name. Open handles go on working.
 func (v *Volume) Unlink(ctx context.Context, dir NodeID, name string) error {
@@ -215,7 +132,23 @@ func (v *Volume) rmdir(at found, dir NodeID, name string) (func() error, error) 
 	}
 	n.unlinked = true
 	v.touch(dir, time.Now())
-	return v.submit(nil, newRemove(n, dir, name)), nil
+	if !n.inCloud && foldable(n.queue) && !v.needed(n.id) {
+		commit := v.submit(slices.Clone(n.queue)) // pCloud never hears of it
+		v.displace(n)
+		v.free(dir, name)
+		return commit, nil
+	}
+	commit := v.submit(nil, newRemove(n, dir, name))
+	v.displace(n)
+	return commit, nil
+}
+
+// needed says whether pending intents refer to a folder as the place of
+// something. Volume.mu is held.
+func (v *Volume) needed(dir NodeID) bool {
+	return slices.ContainsFunc(v.queue, func(p *pending) bool {
+		return p.Parent == dir || (p.Op == opRename && p.OldParent == dir)
+	})
 }
 
 // SetAttr changes the size and times of a node.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/pcloudfs/pcloudfs/cache/upload"
 	"github.com/pcloudfs/pcloudfs/remote"
 )
 
@@ -21,10 +22,16 @@ func checkName(name string) error {
 		return ErrNameTooLong
 	case name == "", name == ".", name == "..":
 		return ErrInvalidName
-	case strings.ContainsAny(name, "/\\\x00"), !utf8.ValidString(name):
+	case strings.ContainsAny(name, "/\\\x00"), !utf8.ValidString(name), hidden(name):
 		return ErrInvalidName
 	}
 	return nil
+}
+
+// hidden says whether a name in pCloud is that of an upload under way, which
+// nobody should see.
+func hidden(name string) bool {
+	return strings.HasPrefix(name, upload.TempPrefix) && strings.HasSuffix(name, upload.TempSuffix)
 }
 
 // A name of pCloud that the mount cannot show as it is – because it is too

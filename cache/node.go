@@ -67,6 +67,8 @@ type contentState struct {
 	users   int      // handles, and the node while it is its content
 	writers int      // open handles for writing
 	put     *pending // recorded and not yet applied
+	charged int64    // bytes counted in Volume.charged
+	spooled int64    // bytes counted in Volume.spooled
 }
 
 func newContent(base version, tag uint64) *contentState {

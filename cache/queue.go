@@ -34,6 +34,8 @@ type pending struct {
 	forced    bool // somebody waits for it: no settling
 	recovered bool // from a journal: may have been applied already
 
+	progress  int64  // bytes sent so far
+	lastErr   string // of the last attempt
 	session   upload.State
 	notBefore time.Time // settle time or back-off
 }
@@ -106,6 +108,7 @@ const (
 	opTimes  journal.Op = "times"
 	opRename journal.Op = "rename"
 	opRemove journal.Op = "remove"
+	opMkdir  journal.Op = "mkdir"
 )
 
 // submit takes intents out of the queue and puts others in, in memory. The
@@ -301,8 +304,8 @@ func (v *Volume) newPut(n *node, c *contentState) *pending {
 	return p
 }
 
-// settle waits until all intents of a node, and all that were issued before
-// them, are applied or parked.
+// settle waits until all intents of a node are applied or parked, which those
+// issued before them are by then or, if they are small new files, soon.
 func (v *Volume) settle(ctx context.Context, id NodeID) error {
 	return v.await(ctx, func() uint64 {
 		n := v.nodes[id]
@@ -376,12 +379,24 @@ func (v *Volume) await(ctx context.Context, until func() uint64, limit time.Dura
 	}
 }
 
-// SyncDir waits until everything that was issued so far is in pCloud. It fails
-// for what can't be sent and lies below the folder.
+// SyncDir waits until everything that was issued so far is in pCloud, or on the
+// local disk where that is what fsync means. It fails for what can't be sent and
+// lies below the folder.
 func (v *Volume) SyncDir(ctx context.Context, id NodeID) error {
 	if err := v.recordAll(ctx); err != nil {
 		return err
 	}
+	if v.fsync == OnDisk {
+		if err := v.journal.Sync(); err != nil {
+			return spoolError("sync the journal", err)
+		}
+		return v.parkedBelow(id)
+	}
+	return v.flush(ctx, id)
+}
+
+// flush waits until everything that was issued so far is in pCloud.
+func (v *Volume) flush(ctx context.Context, id NodeID) error {
 	v.mu.Lock()
 	last := uint64(0)
 	for _, p := range v.queue {

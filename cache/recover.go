@@ -71,6 +71,12 @@ func (v *Volume) replay(in journal.Intent) error {
 	switch in.Op {
 	case opPut:
 		err = v.replayPut(p)
+	case opMkdir:
+		p.n.mtime, p.n.birth = in.Born, in.Born
+		if !p.n.inCloud {
+			v.place(p.n)
+		}
+		p.claims = []claim{{in.Parent, in.Name, p.n.id}}
 	case opRename:
 		p.claims = []claim{{in.OldParent, in.OldName, 0}, {in.Parent, in.Name, p.n.id}}
 		v.relocate(p.n, place{in.Parent, in.Name})
@@ -161,6 +167,7 @@ func (v *Volume) replayPut(p *pending) error {
 	n.mtime, n.birth = p.Modified, p.Born
 	v.relocate(n, place{p.Parent, p.Name})
 	c.size.Store(p.Size)
+	v.charge(c, p.Size)
 	p.c = c
 	if !n.inCloud && !n.placed {
 		v.place(n)

@@ -124,7 +124,10 @@ func (v *Volume) renameFolder(n, old *node, from, to place) func() error {
 		add = append(add, newRemove(old, to.dir, to.name))
 	}
 	p := newRename(n, from, to)
-	n.parent, n.name = to.dir, to.name
+	v.relocate(n, to)
+	if old != nil {
+		v.displace(old)
+	}
 	return v.submit(nil, append(add, p)...)
 }
 

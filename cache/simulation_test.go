@@ -75,7 +75,11 @@ func newSimulation(w *world, seed uint64) *simulation {
 }
 
 func (s *simulation) start() *Volume {
-	return s.open(func(o *Options) { o.Threshold = 3000; o.Uploads = 1 + s.rng.IntN(5) })
+	return s.open(func(o *Options) {
+		o.Threshold = 3000
+		o.Uploads = 1 + s.rng.IntN(5)
+		o.MkdirJournal = s.rng.IntN(2) == 0
+	})
 }
 
 func (s *simulation) run(steps int) {

@@ -75,6 +75,9 @@ func (v *Volume) peek(dir NodeID, name string) found {
 	if !ok {
 		return found{known: true} // made here, and all that is in it
 	}
+	if hidden(name) {
+		return found{known: true}
+	}
 	e, ok, known := v.meta.Lookup(fid, name)
 	if !known {
 		return found{}
@@ -264,12 +267,24 @@ func (v *Volume) absorb(n *node, e remote.Entry) {
 		n.mtime = time.Time{}
 	}
 	n.entry = e
+	if n.id != RootNode {
+		n.parent, n.name = v.nodeOfFolder(e.ParentID), v.shownName(e)
+	}
 	c := n.content
 	if c == nil || c.dirty || c.writers > 0 || c.base.hash == e.Hash {
 		return
 	}
 	n.content = nil
 	v.dropContent(c)
+}
+
+// shownName returns the name under which an entry is shown.
+func (v *Volume) shownName(e remote.Entry) string {
+	shadowed := false
+	if !e.Folder {
+		_, shadowed, _ = v.meta.LookupFolder(e.ParentID, e.Name)
+	}
+	return rendered(e, shadowed)
 }
 
 // Stat returns the attributes of a node.
@@ -363,19 +378,23 @@ func (v *Volume) current(e remote.Entry) bool {
 // ReadDir returns what is in a folder now, sorted by name, without "." and
 // "..".
 func (v *Volume) ReadDir(ctx context.Context, dir NodeID) ([]DirEntry, error) {
-	fid, inCloud := v.folderOf(dir)
 	for range 3 {
 		if err := v.load(ctx, dir); err != nil {
 			return nil, err
 		}
 		v.mu.Lock()
-		entries, _, held := v.meta.List(fid) // in one moment with the overlay
-		if held || !inCloud {
+		fid, inCloud := v.folderOf(dir) // all in one moment
+		entries, _, held := v.meta.List(fid)
+		if !inCloud {
+			entries, held = nil, true
+		}
+		if held {
 			defer v.mu.Unlock()
 			return v.merge(dir, entries), nil
 		}
 		v.mu.Unlock()
 	}
+	fid, _ := v.folderOf(dir)
 	f, err := v.remote.List(ctx, fid) // larger than the cache
 	if err != nil {
 		return nil, fmt.Errorf("list folder: %w", err)
@@ -397,7 +416,7 @@ func (v *Volume) merge(dir NodeID, entries []remote.Entry) []DirEntry {
 	over := v.slots[dir]
 	for _, e := range entries {
 		name := rendered(e, !e.Folder && folders[e.Name])
-		if over[name] == nil {
+		if over[name] == nil && !hidden(name) {
 			list = append(list, DirEntry{Name: name, Attr: v.attr(v.nodeOf(e), e)})
 		}
 	}

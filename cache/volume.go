@@ -27,6 +27,10 @@ type Volume struct {
 	uploads     int
 	small       int64 // puts up to this size are one request
 	ttl         time.Duration
+	spoolLimit  int64
+	fsync       Durability
+	onClose     Durability
+	lazyMkdir   bool
 
 	journal *journal.Journal
 	meta    *metadata.Cache
@@ -38,21 +42,25 @@ type Volume struct {
 	wg     sync.WaitGroup
 	kick   chan struct{} // asks the drainer to look
 
-	mu       sync.Mutex
-	closing  bool // nothing is held back any more
-	closed   bool
-	nodes    map[NodeID]*node
-	slots    map[NodeID]map[string]*slot
-	dirTimes map[NodeID]dirTime
-	flights  map[remote.FolderID]*flight
-	queue    []*pending    // oldest first
-	running  int           // workers
-	changed  chan struct{} // closed and replaced whenever an intent leaves the queue or is parked
-	progress uint64        // counts what was achieved, for those who wait
-	garbage  []*spool      // spool files to be removed
-	owned    map[NodeID]ownChange
-	space    remote.UserInfo
-	asked    time.Time // when space was asked for last
+	mu        sync.Mutex
+	closing   bool // nothing is held back any more
+	closed    bool
+	nodes     map[NodeID]*node
+	slots     map[NodeID]map[string]*slot
+	dirTimes  map[NodeID]dirTime
+	flights   map[remote.FolderID]*flight
+	queue     []*pending    // oldest first
+	running   int           // workers
+	changed   chan struct{} // closed and replaced whenever an intent leaves the queue or is parked
+	progress  uint64        // counts what was achieved, for those who wait
+	sentBytes int64         // of puts that reached pCloud
+	lastErr   string        // of any attempt
+	garbage   []*spool      // spool files to be removed
+	owned     map[NodeID]ownChange
+	charged   int64 // bytes that files here will need in pCloud beyond what they have
+	spooled   int64 // bytes of files that are in spool files
+	space     remote.UserInfo
+	asked     time.Time // when space was asked for last
 }
 
 // dirTime is a folder's modification time that pCloud does not have (yet).
@@ -102,6 +110,7 @@ func newVolume(o Options, j *journal.Journal) *Volume {
 	v := &Volume{
 		remote: o.Remote, root: o.Root, log: o.Log, readOnly: o.ReadOnly,
 		settleTime: o.Settle, syncTimeout: o.SyncTimeout, uploads: o.Uploads, ttl: o.TTL, small: o.Threshold,
+		spoolLimit: o.Spool, fsync: o.Fsync, onClose: o.Close, lazyMkdir: o.MkdirJournal,
 		journal: j,
 		meta:    metadata.New(metadata.Options{MaxEntries: o.MetaEntries}),
 		blocks:  content.New(content.Options{Fetch: o.Remote, MaxBytes: o.BlockBytes, Log: o.Log}),

@@ -1,0 +1,245 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/pcloudfs/pcloudfs/cache/journal"
+)
+
+// States of a queue item.
+const (
+	StatePending = "pending" // waits for its turn
+	StateActive  = "active"  // is being sent
+	StateParked  = "parked"  // pCloud refused it; stays until it is retried or dropped
+)
+
+// QueueItem is a change that is not yet in pCloud.
+type QueueItem struct {
+	ID     uint64    `json:"id"`           // for Retry, Save and Drop; grows with the order of issue
+	Op     string    `json:"op"`           // put, rename, remove, times, mkdir
+	Path   string    `json:"path"`         // below the mount point, as far as it is known
+	To     string    `json:"to,omitempty"` // new path of a rename
+	Folder bool      `json:"folder,omitempty"`
+	Bytes  int64     `json:"bytes"` // to send
+	Sent   int64     `json:"sent"`  // of them
+	State  string    `json:"state"`
+	Reason string    `json:"reason,omitempty"` // why it is parked, or the last error
+	Tries  int       `json:"tries,omitempty"`  // failed attempts
+	Since  time.Time `json:"since"`            // when the caller was answered
+}
+
+// Status sums up the queue.
+type Status struct {
+	Pending int   `json:"pending"`
+	Active  int   `json:"active"`
+	Parked  int   `json:"parked"`
+	Bytes   int64 `json:"bytes"` // of pending and active changes
+	Sent    int64 `json:"sent"`  // of them
+	Done    int64 `json:"done"`  // bytes that reached pCloud since the volume was opened
+
+	Oldest    time.Time `json:"oldest,omitzero"` // of what is pending or active
+	LastError string    `json:"last_error,omitempty"`
+}
+
+// ErrNoItem says that the queue has no such item (any more).
+var ErrNoItem = errors.New("no such item in the queue")
+
+// ErrActive says that an item is being sent and can't be dropped now.
+var ErrActive = errors.New("it is being sent now")
+
+// Queue returns what is not yet in pCloud, oldest first.
+func (v *Volume) Queue() []QueueItem {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	items := make([]QueueItem, 0, len(v.queue))
+	for _, p := range v.queue {
+		items = append(items, v.item(p))
+	}
+	return items
+}
+
+// item describes a pending intent. Volume.mu is held.
+func (v *Volume) item(p *pending) QueueItem {
+	it := QueueItem{ID: p.Seq, Op: string(p.Op), Folder: p.Folder, Bytes: p.bytes(), Sent: min(p.progress, p.bytes()),
+		State: StatePending, Reason: p.Parked, Tries: p.Tries, Since: p.Issued, Path: v.path(p.Parent, p.Name)}
+	if p.Op == opRename {
+		it.Path, it.To = v.path(p.OldParent, p.OldName), it.Path
+	}
+	switch {
+	case p.Parked != "":
+		it.State = StateParked
+	case p.started:
+		it.State = StateActive
+	}
+	if it.Reason == "" {
+		it.Reason = p.lastErr
+	}
+	return it
+}
+
+// path spells out where a name is, as far as memory knows. Volume.mu is held.
+func (v *Volume) path(dir NodeID, name string) string {
+	path := name
+	v.ancestors(dir, func(id NodeID) bool {
+		if id == RootNode {
+			return false
+		}
+		part := "…"
+		if n := v.nodes[id]; n != nil {
+			part = n.name
+		} else if fid, ok := v.folderOf(id); ok {
+			if e, held := v.meta.Folder(fid); held {
+				part = e.Name
+			}
+		}
+		path = part + "/" + path
+		return true
+	})
+	return path
+}
+
+// Status sums up the queue.
+func (v *Volume) Status() Status {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := Status{Done: v.sentBytes, LastError: v.lastErr}
+	for _, p := range v.queue {
+		switch {
+		case p.Parked != "":
+			s.Parked++
+			continue
+		case p.started:
+			s.Active++
+		default:
+			s.Pending++
+		}
+		s.Bytes += p.bytes()
+		s.Sent += min(p.progress, p.bytes())
+		if s.Oldest.IsZero() || p.Issued.Before(s.Oldest) {
+			s.Oldest = p.Issued
+		}
+	}
+	return s
+}
+
+// Flush waits until everything that was issued so far is in pCloud.
+func (v *Volume) Flush(ctx context.Context) error {
+	if err := v.recordAll(ctx); err != nil {
+		return err
+	}
+	return v.flush(ctx, RootNode)
+}
+
+// Retry makes parked items pending again, all of them when no id is given.
+func (v *Volume) Retry(ids ...uint64) error {
+	v.mu.Lock()
+	var ch journal.Change
+	for _, p := range v.queue {
+		if p.Parked != "" && (len(ids) == 0 || slices.Contains(ids, p.Seq)) {
+			p.Parked, p.Tries, p.notBefore, p.lastErr = "", 0, time.Time{}, ""
+			ch.Put = append(ch.Put, p.Intent)
+		}
+	}
+	v.broadcast()
+	v.mu.Unlock()
+	if len(ch.Put) < len(ids) {
+		return fmt.Errorf("%w, or it is not parked", ErrNoItem)
+	}
+	if err := v.journal.Commit(ch); err != nil {
+		return spoolError("write the journal", err)
+	}
+	return nil
+}
+
+// Save writes the bytes of a put to w.
+func (v *Volume) Save(id uint64, w io.Writer) error {
+	v.mu.Lock()
+	p := v.byID(id)
+	if p == nil || p.Op != opPut {
+		v.mu.Unlock()
+		return fmt.Errorf("%w with bytes", ErrNoItem)
+	}
+	sp, src := p.sp, p.source()
+	if sp != nil {
+		sp.refs++
+	}
+	v.mu.Unlock()
+	if sp != nil {
+		defer v.unpinSpool(sp)
+	}
+	if _, err := io.Copy(w, io.NewSectionReader(src, 0, src.size)); err != nil {
+		return fmt.Errorf("save the bytes: %w", err)
+	}
+	return nil
+}
+
+// byID finds an item. Volume.mu is held.
+func (v *Volume) byID(id uint64) *pending {
+	for _, p := range v.queue {
+		if p.Seq == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// Drop gives up a change for ever; what pCloud has then shows again. The bytes
+// of a put are lost unless they were saved.
+func (v *Volume) Drop(id uint64) error {
+	v.mu.Lock()
+	p := v.byID(id)
+	if p == nil || p.started {
+		v.mu.Unlock()
+		if p == nil {
+			return ErrNoItem
+		}
+		return ErrActive
+	}
+	p.started = true // no worker takes it meanwhile
+	v.mu.Unlock()
+	err := v.journal.Commit(journal.Change{Delete: []uint64{id}})
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p.started = false
+	if err != nil {
+		return spoolError("write the journal", err)
+	}
+	v.forgo(p)
+	return nil
+}
+
+// forgo takes a change out of memory that will never be made. Volume.mu is
+// held.
+func (v *Volume) forgo(p *pending) {
+	n := p.n
+	n.pins++
+	defer v.unpin(n)
+	switch p.Op {
+	case opRemove:
+		n.unlinked = false
+	case opRename:
+		n.parent, n.name = p.OldParent, p.OldName
+	case opPut:
+		if c := n.content; c != nil && n.inCloud && c.put == p && !c.dirty {
+			n.content = nil // what pCloud has shows again
+			v.dropContent(c)
+		}
+		if !n.inCloud && len(n.queue) == 1 && (n.content == nil || n.content.writers == 0) {
+			n.unlinked = true
+			v.displace(n)
+		}
+	}
+	if p.over != nil {
+		p.over.unlinked = false
+	}
+	if p.over != nil && p.over == n.over {
+		n.over = nil
+		v.unpin(p.over)
+	}
+	v.remove(p)
+}
