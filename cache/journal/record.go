@@ -29,6 +29,7 @@ type record struct {
 	OldParent  uint64   `json:"old_parent,string,omitempty"`
 	OldName    string   `json:"old_name,omitempty"`
 	OldNameRaw []byte   `json:"old_name_raw,omitempty"`
+	Path       string   `json:"path,omitempty"`
 	FileID     uint64   `json:"file,string,omitempty"`
 	FolderID   uint64   `json:"folder_id,string,omitempty"`
 	Base       *base    `json:"base,omitempty"`
@@ -51,8 +52,39 @@ type base struct {
 }
 
 type session struct {
-	ID   uint64 `json:"id,string"`
-	Size int64  `json:"size"`
+	ID    uint64 `json:"id,string"`
+	Size  int64  `json:"size"`
+	Parts []part `json:"parts,omitempty"`
+	Gone  int64  `json:"gone,omitempty"`
+	Hash  []byte `json:"hash,omitempty"`
+	Done  bool   `json:"done,omitempty"`
+	SHA1  []byte `json:"sha1,omitempty"` // of Done sessions
+}
+
+type part struct {
+	ID     uint64 `json:"id,string"`
+	Offset int64  `json:"offset"`
+	Size   int64  `json:"size"`
+}
+
+func encodeUpload(u *Upload) *session {
+	s := &session{ID: uint64(u.ID), Size: u.Size, Gone: u.Gone, Hash: u.Hash, Done: u.Done}
+	for _, p := range u.Parts {
+		s.Parts = append(s.Parts, part{uint64(p.ID), p.Offset, p.Size})
+	}
+	if u.SHA1 != (remote.SHA1{}) {
+		s.SHA1 = u.SHA1[:]
+	}
+	return s
+}
+
+func (s *session) upload() *Upload {
+	u := &Upload{ID: remote.UploadID(s.ID), Size: s.Size, Gone: s.Gone, Hash: s.Hash, Done: s.Done}
+	for _, p := range s.Parts {
+		u.Parts = append(u.Parts, UploadPart{remote.UploadID(p.ID), p.Offset, p.Size})
+	}
+	copy(u.SHA1[:], s.SHA1)
+	return u
 }
 
 // stamp is a time as "seconds.nanoseconds" since 1970. RFC 3339 would refuse
@@ -87,7 +119,7 @@ func encodeIntent(in *Intent) ([]byte, error) {
 	r := record{
 		Seq: in.Seq, Op: in.Op, Folder: in.Folder, Node: uint64(in.Node), Parent: uint64(in.Parent),
 		OldParent: uint64(in.OldParent), FileID: uint64(in.FileID), FolderID: uint64(in.FolderID),
-		Replaced: uint64(in.Replaced), Spool: in.Spool, Size: in.Size,
+		Path: in.Path, Replaced: uint64(in.Replaced), Spool: in.Spool, Size: in.Size,
 		Modified: stamp{in.Modified}, Born: stamp{in.Born}, Open: in.Open, Synced: in.Synced,
 		Parked: in.Parked, Tries: in.Tries, Issued: stamp{in.Issued},
 	}
@@ -97,7 +129,7 @@ func encodeIntent(in *Intent) ([]byte, error) {
 		r.Base = &base{File: uint64(in.Base.FileID), Hash: uint64(in.Base.Hash)}
 	}
 	if in.Upload != nil {
-		r.Upload = &session{ID: uint64(in.Upload.ID), Size: in.Upload.Size}
+		r.Upload = encodeUpload(in.Upload)
 	}
 
 	var b bytes.Buffer
@@ -133,7 +165,7 @@ func decodeIntent(seq uint64, p []byte) (Intent, error) {
 		Seq: r.Seq, Op: r.Op, Folder: r.Folder, Node: NodeID(r.Node), Parent: NodeID(r.Parent),
 		Name: r.Name + string(r.NameRaw), OldParent: NodeID(r.OldParent), OldName: r.OldName + string(r.OldNameRaw),
 		FileID: remote.FileID(r.FileID), FolderID: remote.FolderID(r.FolderID),
-		Replaced: NodeID(r.Replaced), Spool: r.Spool, Size: r.Size,
+		Path: r.Path, Replaced: NodeID(r.Replaced), Spool: r.Spool, Size: r.Size,
 		Modified: r.Modified.Time, Born: r.Born.Time, Open: r.Open, Synced: r.Synced,
 		Parked: r.Parked, Tries: r.Tries, Issued: r.Issued.Time,
 	}
@@ -141,7 +173,7 @@ func decodeIntent(seq uint64, p []byte) (Intent, error) {
 		in.Base = &Version{FileID: remote.FileID(r.Base.File), Hash: remote.Hash(r.Base.Hash)}
 	}
 	if r.Upload != nil {
-		in.Upload = &Upload{ID: remote.UploadID(r.Upload.ID), Size: r.Upload.Size}
+		in.Upload = r.Upload.upload()
 	}
 	if in.Seq != seq {
 		return Intent{}, fmt.Errorf("record of intent %d is stored as %d", in.Seq, seq)

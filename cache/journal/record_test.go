@@ -31,7 +31,7 @@ func intents() *rapid.Generator[Intent] {
 			Replaced: NodeID(rapid.Uint64().Draw(t, "replaced")), Size: rapid.Int64Range(0, math.MaxInt64).Draw(t, "size"),
 			Modified: when.Draw(t, "modified"), Born: when.Draw(t, "born"), Issued: when.Draw(t, "issued"),
 			Open: rapid.Bool().Draw(t, "open"), Synced: rapid.Bool().Draw(t, "synced"),
-			Parked: rapid.String().Draw(t, "parked"), Tries: rapid.Int().Draw(t, "tries"),
+			Path: rapid.String().Draw(t, "path"), Parked: rapid.String().Draw(t, "parked"), Tries: rapid.Int().Draw(t, "tries"),
 		}
 		if rapid.Bool().Draw(t, "has spool") {
 			in.Spool = "0123456789abcdef"
@@ -40,9 +40,29 @@ func intents() *rapid.Generator[Intent] {
 			in.Base = &Version{FileID: remote.FileID(rapid.Uint64().Draw(t, "base")), Hash: remote.Hash(rapid.Uint64().Draw(t, "hash"))}
 		}
 		if rapid.Bool().Draw(t, "has upload") {
-			in.Upload = &Upload{ID: remote.UploadID(rapid.Uint64().Draw(t, "upload")), Size: rapid.Int64().Draw(t, "sent")}
+			in.Upload = uploads().Draw(t, "upload")
 		}
 		return in
+	})
+}
+
+func uploads() *rapid.Generator[*Upload] {
+	return rapid.Custom(func(t *rapid.T) *Upload {
+		u := &Upload{
+			ID: remote.UploadID(rapid.Uint64().Draw(t, "session")), Size: rapid.Int64().Draw(t, "sent"),
+			Gone: rapid.Int64().Draw(t, "gone"), Done: rapid.Bool().Draw(t, "done"),
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "parts") {
+			u.Parts = append(u.Parts, UploadPart{
+				ID:     remote.UploadID(rapid.Uint64().Draw(t, "part")),
+				Offset: rapid.Int64().Draw(t, "offset"), Size: rapid.Int64().Draw(t, "part sent"),
+			})
+		}
+		if rapid.Bool().Draw(t, "has hash") {
+			u.Hash = rapid.SliceOfN(rapid.Byte(), 1, 96).Draw(t, "hash")
+			copy(u.SHA1[:], u.Hash)
+		}
+		return u
 	})
 }
 

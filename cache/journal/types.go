@@ -50,6 +50,26 @@ type Version struct {
 type Upload struct {
 	ID   remote.UploadID
 	Size int64 // bytes that the server confirmed
+
+	// Parts are further sessions that have later ranges of the file, in order
+	// of offset.
+	Parts []UploadPart
+
+	// Gone is how many of the first bytes are no longer in the spool file but
+	// only in the session; Hash is the state of their SHA-1, from which it can
+	// be continued without them. Nobody but the session has these bytes.
+	Gone int64
+	Hash []byte
+
+	// Done says that the session has all bytes of the put, and SHA1 is theirs.
+	Done bool
+	SHA1 remote.SHA1
+}
+
+// UploadPart is an upload session for a part of a file.
+type UploadPart struct {
+	ID           remote.UploadID
+	Offset, Size int64 // where it begins in the file, and bytes confirmed
 }
 
 // Intent is one change that is to be made in pCloud. The journal keeps it and
@@ -73,6 +93,10 @@ type Intent struct {
 	// The pCloud id of Node, when it was known at the time.
 	FileID   remote.FileID
 	FolderID remote.FolderID
+
+	// Path tells people where Name is, as it was known when the intent was
+	// issued. Valid UTF-8; what is not there is lost when it is stored.
+	Path string
 
 	// Base is the file that a put expects in its slot and is to replace; nil if
 	// it expects none.
