@@ -176,11 +176,29 @@ func (t crashTree) of(worker int) crashTree {
 	return part
 }
 
+// story lists the operations about paths that a problem names.
+func (w *workerHistory) story(problem string, moment time.Time) string {
+	var b strings.Builder
+	for i, op := range w.ops {
+		if !strings.Contains(problem, op.Path) && (op.To == "" || !strings.Contains(problem, op.To)) {
+			continue
+		}
+		fmt.Fprintf(&b, "\n    %d %s %s %s, %d bytes, begun %v", i, op.Kind, op.Path, op.To, op.Data.Size, op.begun.Sub(moment).Round(time.Millisecond))
+		if !op.synced.IsZero() {
+			fmt.Fprintf(&b, ", in pCloud %v", op.synced.Sub(moment).Round(time.Millisecond))
+		}
+		if !op.done.IsZero() {
+			fmt.Fprintf(&b, ", answered %v", op.done.Sub(moment).Round(time.Millisecond))
+		}
+	}
+	return b.String()
+}
+
 // check compares a tree with what all workers may have left.
-func (h *crashHistory) check(got crashTree) (problems []string) {
+func (h *crashHistory) check(got crashTree, killed time.Time) (problems []string) {
 	for id, w := range h.workers {
 		if d := w.differs(got.of(id)); d != "" {
-			problems = append(problems, fmt.Sprintf("worker %d: %s", id, d))
+			problems = append(problems, fmt.Sprintf("worker %d: %s%s\n", id, d, w.story(d, killed)))
 		}
 	}
 	for p := range got {

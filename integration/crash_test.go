@@ -94,9 +94,9 @@ func crash(t *testing.T, seed uint64, total *crashTotals) {
 		total.again.Add(1)
 	}
 	m = m.remount(t)
-	require.Empty(t, h.check(mountTree(t, m.Dir)), "the mount after the crash")
+	require.Empty(t, h.check(mountTree(t, m.Dir), killed), "the mount after the crash")
 	m.stop(t)
-	require.Empty(t, h.check(serverTree(t, e, "data/")), "pCloud in the end")
+	require.Empty(t, h.check(serverTree(t, e, "data/"), killed), "pCloud in the end")
 	for v, where := range watcher.stop(t) {
 		if !h.known[v] {
 			t.Errorf("pCloud showed bytes that are no version of any file: %s", where)
