@@ -120,6 +120,7 @@ func (v *Volume) submit(drop []*pending, add ...*pending) func() error {
 		p.Seq = v.journal.NextSeq()
 		p.Issued = time.Now()
 		p.Node = p.n.id
+		p.Path = v.displayPath(p.Parent, p.Name)
 		if p.over != nil {
 			p.Replaced = p.over.id
 		}
@@ -182,6 +183,7 @@ func (v *Volume) outdated(add []*pending) (again journal.Change) {
 // that it returns is.
 func (v *Volume) rewrite(p *pending) func() error {
 	p.committed = false // no worker takes it meanwhile
+	p.Path = v.displayPath(p.Parent, p.Name)
 	return v.commit(journal.Change{Put: []journal.Intent{p.Intent}}, p)
 }
 

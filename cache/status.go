@@ -66,7 +66,7 @@ func (v *Volume) Queue() []QueueItem {
 // item describes a pending intent. Volume.mu is held.
 func (v *Volume) item(p *pending) QueueItem {
 	it := QueueItem{ID: p.Seq, Op: string(p.Op), Folder: p.Folder, Bytes: p.bytes(), Sent: min(p.progress, p.bytes()),
-		State: StatePending, Reason: p.Parked, Tries: p.Tries, Since: p.Issued, Path: v.path(p.Parent, p.Name)}
+		State: StatePending, Reason: p.Parked, Tries: p.Tries, Since: p.Issued, Path: v.knownPath(p)}
 	if p.Op == opRename {
 		it.Path, it.To = v.path(p.OldParent, p.OldName), it.Path
 	}
@@ -89,7 +89,7 @@ func (v *Volume) path(dir NodeID, name string) string {
 		if id == RootNode {
 			return false
 		}
-		part := "…"
+		part := unknownPart
 		if n := v.nodes[id]; n != nil {
 			part = n.name
 		} else if fid, ok := v.folderOf(id); ok {

@@ -21,7 +21,7 @@ import (
 type layout struct{ root string }
 
 func (l layout) lock() string             { return filepath.Join(l.root, "lock") }
-func (l layout) db() string               { return filepath.Join(l.root, "journal.db") }
+func (l layout) db() string               { return filepath.Join(l.root, DatabaseName) }
 func (l layout) newDB() string            { return filepath.Join(l.root, "journal.db.new") }
 func (l layout) spoolDir() string         { return filepath.Join(l.root, "spool") }
 func (l layout) spool(name string) string { return filepath.Join(l.root, "spool", name) }

@@ -20,6 +20,9 @@ type NodeID uint64
 // below it are the caller's to derive from pCloud ids.
 const FirstLocalNode NodeID = 1 << 63
 
+// DatabaseName is the file by which a directory is known to hold a journal.
+const DatabaseName = "journal.db"
+
 // Op says what an intent does.
 type Op string
 
