@@ -48,15 +48,12 @@ func (v *Volume) done(p *pending, ch journal.Change, update func()) error {
 			continue
 		}
 		q.rebase(p.n) // a restart must not go by what was before
-		if q.committed {
-			ch.Put = append(ch.Put, q.Intent)
-		} else {
-			q.outdated = true // its commit is under way and sees to it
-		}
+		ch.Put = append(ch.Put, q.Intent)
 	}
+	b := v.note(ch)
 	v.mu.Unlock()
-	if err := v.journal.Commit(ch); err != nil {
-		return spoolError("write the journal", err)
+	if err := v.save(b); err != nil {
+		return err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -82,10 +79,12 @@ func (p *pending) source() source {
 // send brings the bytes of a large put into an upload session.
 func (v *Volume) send(ctx context.Context, p *pending) error {
 	save := func(st upload.State) error {
+		v.mu.Lock()
 		p.session = st
-		rec := p.Intent
-		rec.Upload = &journal.Upload{ID: st.ID, Size: st.Size}
-		return v.journal.Commit(journal.Change{Put: []journal.Intent{rec}})
+		p.Upload = &journal.Upload{ID: st.ID, Size: st.Size}
+		b := v.note(journal.Change{Put: []journal.Intent{p.Intent}})
+		v.mu.Unlock()
+		return v.save(b)
 	}
 	if p.Upload != nil && p.session.ID == 0 {
 		p.session = upload.State{ID: p.Upload.ID, Size: p.Upload.Size}

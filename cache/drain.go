@@ -217,10 +217,11 @@ func (v *Volume) park(p *pending, err error) {
 	v.log.Error("pCloud refuses this; it is kept in the cache directory", "op", p.Op, "name", p.Name, "err", err)
 	p.Parked = err.Error()
 	p.n.err = fmt.Errorf("%s %q: %w", p.Op, p.Name, err)
-	rec := p.Intent
+	name := p.Name
+	b := v.note(journal.Change{Put: []journal.Intent{p.Intent}})
 	v.wg.Go(func() {
-		if err := v.journal.Commit(journal.Change{Put: []journal.Intent{rec}}); err != nil {
-			v.log.Error("the reason of a failure can't be recorded", "name", rec.Name, "err", err)
+		if err := v.save(b); err != nil {
+			v.log.Error("the reason of a failure can't be recorded", "name", name, "err", err)
 		}
 	})
 }

@@ -27,7 +27,6 @@ type pending struct {
 	claims []claim
 
 	committed bool // is in the journal
-	outdated  bool // has changed since it was given to the journal
 	started   bool // a worker has it
 	sent      bool // large put: the bytes are in pCloud and verified, or can only be sent whole
 	whole     bool // large put: pCloud refuses sessions
@@ -50,7 +49,7 @@ type claim struct {
 // foldable says whether an intent can still be replaced by a later one: it is
 // certain that nothing of it has reached pCloud.
 func (p *pending) foldable() bool {
-	if !p.committed || p.started {
+	if p.started {
 		return false
 	}
 	return p.Parked != "" || (!p.sent && !p.recovered && p.Tries == 0)
@@ -113,8 +112,11 @@ const (
 
 // submit takes intents out of the queue and puts others in, in memory. The
 // caller holds Volume.mu, gives it up, and then calls the function returned,
-// which writes the change to the journal in one transaction.
+// which brings the change into the journal.
 func (v *Volume) submit(drop []*pending, add ...*pending) func() error {
+	if len(drop)+len(add) == 0 {
+		return func() error { return nil }
+	}
 	var ch journal.Change
 	for _, p := range add { // before the drops: they may share a spool file
 		p.Seq = v.journal.NextSeq()
@@ -129,62 +131,21 @@ func (v *Volume) submit(drop []*pending, add ...*pending) func() error {
 	}
 	for _, p := range drop {
 		ch.Delete = append(ch.Delete, p.Seq)
-		v.remove(p)
+		v.dequeue(p)
 	}
-	return v.commit(ch, add...)
-}
-
-// commit returns the function that writes a change to the journal, after which
-// the intents are ready for the drainer.
-func (v *Volume) commit(ch journal.Change, ps ...*pending) func() error {
-	return func() error {
-		if len(ch.Put) == 0 && len(ch.Delete) == 0 {
-			return nil
-		}
-		err := v.journal.Commit(ch)
-		for err == nil {
-			again := v.outdated(ps)
-			if len(again.Put) == 0 {
-				break
-			}
-			err = v.journal.Commit(again)
-		}
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		for _, p := range ps {
-			p.committed = true
-		}
-		v.kickLocked()
-		if err != nil {
-			return spoolError("write the journal", err)
-		}
-		return nil
-	}
-}
-
-// outdated marks intents as committed, except those that changed while they
-// were written: these have to be written again.
-func (v *Volume) outdated(add []*pending) (again journal.Change) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, p := range add {
-		if p.outdated {
-			p.outdated = false
-			again.Put = append(again.Put, p.Intent)
-			continue
-		}
-		p.committed = true
-	}
-	return again
+	b := v.note(ch)
+	b.added = append(b.added, add...)
+	b.dropped = append(b.dropped, drop...)
+	return func() error { return v.save(b) }
 }
 
 // rewrite records an intent again after a change that does not alter its place
 // in the queue. Volume.mu is held when it is called and not when the function
 // that it returns is.
 func (v *Volume) rewrite(p *pending) func() error {
-	p.committed = false // no worker takes it meanwhile
 	p.Path = v.displayPath(p.Parent, p.Name)
-	return v.commit(journal.Change{Put: []journal.Intent{p.Intent}}, p)
+	b := v.note(journal.Change{Put: []journal.Intent{p.Intent}})
+	return func() error { return v.save(b) }
 }
 
 // enqueue makes an intent effective in memory. Volume.mu is held.
@@ -207,9 +168,16 @@ func (v *Volume) enqueue(p *pending) {
 	}
 }
 
-// remove takes an intent out of memory: applied, or replaced by another.
+// remove takes an intent out of memory that is not in the journal any more.
 // Volume.mu is held.
 func (v *Volume) remove(p *pending) {
+	v.dequeue(p)
+	v.freeSpool(p)
+}
+
+// dequeue takes an intent out of memory: applied, or replaced by another. Its
+// spool file stays until freeSpool. Volume.mu is held.
+func (v *Volume) dequeue(p *pending) {
 	is := func(q *pending) bool { return q == p }
 	v.queue = slices.DeleteFunc(v.queue, is)
 	p.n.queue = slices.DeleteFunc(p.n.queue, is)
@@ -219,23 +187,32 @@ func (v *Volume) remove(p *pending) {
 	if p.c != nil && p.c.put == p {
 		p.c.put = nil
 	}
-	if sp := p.sp; sp != nil {
-		sp.frozen = 0
-		for _, q := range p.n.queue {
-			if q.sp == sp {
-				sp.frozen = max(sp.frozen, q.Size)
-			}
-		}
-		if last := v.unrefSpool(sp); last != nil {
-			v.garbage = append(v.garbage, last)
-		}
-	}
 	if p.over != nil {
 		v.unpin(p.over)
 	}
 	v.unpin(p.n)
 	v.progress++
 	v.broadcast()
+}
+
+// freeSpool gives up the spool file of a put that the journal does not name any
+// more. Volume.mu is held.
+func (v *Volume) freeSpool(p *pending) {
+	sp := p.sp
+	if sp == nil {
+		return
+	}
+	p.sp = nil
+	sp.frozen = 0
+	for _, q := range p.n.queue {
+		if q.sp == sp {
+			sp.frozen = max(sp.frozen, q.Size)
+		}
+	}
+	if last := v.unrefSpool(sp); last != nil {
+		v.garbage = append(v.garbage, last)
+		v.kickLocked()
+	}
 }
 
 // broadcast wakes all who wait for the queue. Volume.mu is held.

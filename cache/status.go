@@ -146,12 +146,13 @@ func (v *Volume) Retry(ids ...uint64) error {
 		}
 	}
 	v.broadcast()
+	b := v.note(ch)
 	v.mu.Unlock()
+	if err := v.save(b); err != nil {
+		return err
+	}
 	if len(ch.Put) < len(ids) {
 		return fmt.Errorf("%w, or it is not parked", ErrNoItem)
-	}
-	if err := v.journal.Commit(ch); err != nil {
-		return spoolError("write the journal", err)
 	}
 	return nil
 }
@@ -200,17 +201,11 @@ func (v *Volume) Drop(id uint64) error {
 		}
 		return ErrActive
 	}
-	p.started = true // no worker takes it meanwhile
-	v.mu.Unlock()
-	err := v.journal.Commit(journal.Change{Delete: []uint64{id}})
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	p.started = false
-	if err != nil {
-		return spoolError("write the journal", err)
-	}
 	v.forgo(p)
-	return nil
+	b := v.note(journal.Change{Delete: []uint64{id}})
+	b.dropped = append(b.dropped, p)
+	v.mu.Unlock()
+	return v.save(b)
 }
 
 // forgo takes a change out of memory that will never be made. Volume.mu is
@@ -241,5 +236,5 @@ func (v *Volume) forgo(p *pending) {
 		n.over = nil
 		v.unpin(p.over)
 	}
-	v.remove(p)
+	v.dequeue(p)
 }

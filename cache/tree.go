@@ -84,9 +84,10 @@ func (v *Volume) applyTree(ctx context.Context, group []*pending) error {
 		e.Deleted = true
 		v.learn(e)
 	}
+	b := v.note(ch)
 	v.mu.Unlock()
-	if err := v.journal.Commit(ch); err != nil {
-		return spoolError("write the journal", err)
+	if err := v.save(b); err != nil {
+		return err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -42,6 +42,11 @@ type Volume struct {
 	wg     sync.WaitGroup
 	kick   chan struct{} // asks the drainer to look
 
+	saving chan struct{} // held by the one who writes the journal
+
+	// beforeCommit stands for a failing disk in tests.
+	beforeCommit func() error
+
 	mu        sync.Mutex
 	closing   bool // nothing is held back any more
 	closed    bool
@@ -50,6 +55,8 @@ type Volume struct {
 	dirTimes  map[NodeID]dirTime
 	flights   map[remote.FolderID]*flight
 	queue     []*pending    // oldest first
+	batch     *batch        // what the journal has to be told next
+	resave    *time.Timer   // tells it after a failure
 	running   int           // workers
 	changed   chan struct{} // closed and replaced whenever an intent leaves the queue or is parked
 	progress  uint64        // counts what was achieved, for those who wait
@@ -123,6 +130,8 @@ func newVolume(o Options, j *journal.Journal) *Volume {
 		flights:  make(map[remote.FolderID]*flight),
 		changed:  make(chan struct{}),
 		owned:    make(map[NodeID]ownChange),
+		batch:    newBatch(),
+		saving:   make(chan struct{}, 1),
 	}
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	return v
@@ -221,11 +230,21 @@ func (v *Volume) stop() error {
 		return nil
 	}
 	v.closed = true
+	if v.resave != nil {
+		v.resave.Stop()
+	}
 	v.broadcast()
 	v.mu.Unlock()
 	v.cancel()
 	v.wg.Wait()
 	v.blocks.Close()
+	v.mu.Lock()
+	rest := v.batch
+	v.mu.Unlock()
+	var err error
+	if !rest.empty() {
+		err = v.save(rest)
+	}
 	v.mu.Lock()
 	garbage := v.garbage
 	v.garbage = nil
@@ -245,7 +264,7 @@ func (v *Volume) stop() error {
 	for sp := range spools {
 		sp.f.Close()
 	}
-	return v.journal.Close()
+	return errors.Join(err, v.journal.Close())
 }
 
 // Forget is told when the kernel no longer knows a node. State of a node lasts
