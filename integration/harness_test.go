@@ -27,9 +27,11 @@ const patience = time.Minute
 // childEnv makes the test binary do the work of a child process, one of children.
 const childEnv = "PCLOUDFS_INTEGRATION_CHILD"
 
-// children are the programs that tests run as processes of their own. A test
-// file adds its own in an assignment of a package variable.
-var children = map[string]func(args []string) error{}
+// children are the programs that tests run as processes of their own.
+var children = map[string]func(args []string) error{
+	"load":   loadChild,
+	"append": appendChild,
+}
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 

@@ -181,10 +181,16 @@ func mountedAt(dir string) *mountinfo.Info {
 	return found[len(found)-1]
 }
 
-// abort makes every request to the mount at dir fail, now and from now on.
+// abort makes every request to the mount at dir fail, now and from now on, so
+// that nobody waits for it any more.
 func abort(dir string) {
-	if i := mountedAt(dir); i != nil && strings.HasPrefix(i.FSType, "fuse") {
-		_ = os.WriteFile(fmt.Sprintf("/sys/fs/fuse/connections/%d/abort", i.Minor), []byte("1"), 0)
+	i := mountedAt(dir)
+	if i == nil || !strings.HasPrefix(i.FSType, "fuse") {
+		return
+	}
+	file := fmt.Sprintf("/sys/fs/fuse/connections/%d/abort", i.Minor)
+	if err := os.WriteFile(file, []byte("1"), 0); err != nil { // fusectl is not mounted everywhere
+		_ = unix.Unmount(dir, unix.MNT_FORCE|unix.MNT_DETACH)
 	}
 }
 
