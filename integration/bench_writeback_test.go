@@ -57,20 +57,22 @@ func BenchmarkWriteBack(b *testing.B) {
 }
 
 // mountOurs and mountRclone mount a folder of the emulator that becomes "data".
-func mountOurs(b *testing.B, e *emulator) string {
-	return startMount(b, e, mountOptions{Options: []string{"create"}}).Dir
+func mountOurs(b *testing.B, e *emulator) (dir string, stop func()) {
+	m := startMount(b, e, mountOptions{Options: []string{"create"}})
+	return m.Dir, func() { m.stop(b) }
 }
 
-func mountRclone(b *testing.B, e *emulator) string {
+func mountRclone(b *testing.B, e *emulator) (dir string, stop func()) {
 	r := newRclone(b, e, e.AppToken)
 	r.run(b, "mkdir", "emu:data")
 	return startRcloneMount(b, r, "emu:data", "--vfs-cache-mode", "writes")
 }
 
 // writeBack writes files into a fresh mount and waits until pCloud has them.
-func writeBack(b *testing.B, files, size int, mount func(*testing.B, *emulator) string) time.Duration {
+func writeBack(b *testing.B, files, size int, mount func(*testing.B, *emulator) (string, func())) time.Duration {
 	e := startEmulator(b, "--rtt", benchRTT.String(), "--up", fmt.Sprint(benchRate), "--down", fmt.Sprint(benchRate))
-	dir := mount(b, e)
+	dir, stop := mount(b, e)
+	defer stop()
 	want := make(map[string]string, files)
 	data := make([]byte, size)
 	rng := rand.NewChaCha8([32]byte{1})
@@ -96,18 +98,17 @@ func writeBack(b *testing.B, files, size int, mount func(*testing.B, *emulator) 
 
 // startRcloneMount mounts a remote with Debian's rclone. It begins uploads as
 // long after a close as pcloudfs does.
-func startRcloneMount(b *testing.B, r *rclone, remote string, args ...string) string {
+func startRcloneMount(b *testing.B, r *rclone, remote string, args ...string) (dir string, stop func()) {
 	b.Helper()
-	dir := b.TempDir()
+	dir = b.TempDir()
 	all := append([]string{"mount", remote, dir, "--vfs-write-back", "1s", "--cache-dir", b.TempDir()}, args...)
 	cmd := exec.Command("rclone", r.args(all...)...)
 	cmd.Env = r.env
 	p := startProcess(b, "rclone mount", cmd)
-	b.Cleanup(func() {
-		run(b, "fusermount3", "-u", dir)
-		require.True(b, p.wait(drainLimit), "rclone mount does not end")
-	})
 	eventually(b, patience, "rclone mounts", func() bool { return p.ended() || mountedAt(dir) != nil })
 	require.False(b, p.ended(), "rclone mount: %s", p.stderr.tail())
-	return dir
+	return dir, func() {
+		run(b, "fusermount3", "-u", dir)
+		require.True(b, p.wait(drainLimit), "rclone mount does not end")
+	}
 }
