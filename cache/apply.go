@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/pcloudfs/pcloudfs/cache/journal"
 	"github.com/pcloudfs/pcloudfs/cache/upload"
@@ -44,7 +46,7 @@ func (v *Volume) done(p *pending, ch journal.Change, update func()) error {
 	v.mu.Lock()
 	update()
 	for _, q := range p.n.queue {
-		if q == p || !p.n.inCloud || p.n.entry.Deleted {
+		if q == p || p.n.entry.Deleted {
 			continue
 		}
 		q.rebase(p.n) // a restart must not go by what was before
@@ -117,12 +119,13 @@ func (v *Volume) target(p *pending) (remote.UploadTarget, error) {
 	t := remote.UploadTarget{Parent: parent, Name: p.Name, Modified: p.Modified, If: remote.IfNew()}
 	switch {
 	case p.n.inCloud:
-		t.Name = p.n.entry.Name // as pCloud has it, which may not be as shown
-		t.If = remote.IfHash(p.n.entry.Hash)
-	case p.over != nil && p.over.inCloud:
+		// Where and as pCloud has it, which may not be as shown.
+		t.Parent, t.Name = p.n.entry.ParentID, p.n.entry.Name
+		t.If = remote.IfHash(p.c.base.hash)
+	case p.over != nil && p.over.inCloud && !p.over.moving():
 		t.Name = p.over.entry.Name
 		t.If = remote.IfHash(p.over.entry.Hash)
-	case p.Base != nil:
+	case p.Base != nil && p.over == nil:
 		t.If = remote.IfHash(p.Base.Hash)
 	}
 	if !p.Born.IsZero() && !p.n.inCloud {
@@ -132,6 +135,11 @@ func (v *Volume) target(p *pending) (remote.UploadTarget, error) {
 }
 
 func (v *Volume) applyPut(ctx context.Context, p *pending) error {
+	if p.over != nil {
+		if err := v.secure(ctx, p.over); err != nil {
+			return err
+		}
+	}
 	if err := v.learnBase(ctx, p); err != nil {
 		return err
 	}
@@ -196,11 +204,11 @@ func (v *Volume) unconflict(ctx context.Context, t remote.UploadTarget, res uplo
 // the journal does not know what became of an earlier put of the same file.
 func (v *Volume) learnBase(ctx context.Context, p *pending) error {
 	v.mu.Lock()
-	n := p.n
+	n, hash := p.n, p.c.base.hash
 	if !n.inCloud && p.over != nil {
-		n = p.over
+		n, hash = p.over, p.over.entry.Hash
 	}
-	id, known := n.entry.FileID, !n.inCloud || n.entry.Hash != 0
+	id, known := n.entry.FileID, !n.inCloud || hash != 0
 	v.mu.Unlock()
 	if known {
 		return nil
@@ -215,6 +223,9 @@ func (v *Volume) learnBase(ctx context.Context, p *pending) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	n.entry = now
+	if n == p.n {
+		p.c.base = versionOf(now)
+	}
 	return nil
 }
 
@@ -225,12 +236,9 @@ func (v *Volume) putDone(p *pending, res upload.Result) error {
 		v.log.Warn("another client changed the file at the same time; both versions are kept", "name", p.Name, "ours", e.Name)
 		v.meta.Drop(e.ParentID)
 	}
-	var ch journal.Change
-	if p.n.id&localBit != 0 {
-		ch.Bind = []journal.Binding{{Node: p.n.id, File: e.FileID}}
-	}
-	if p.over != nil && p.over.id&localBit != 0 && p.over.entry.FileID == e.FileID {
-		ch.Unbind = []NodeID{p.over.id}
+	ch := journal.Change{Bind: v.bindings(p.n.id, e.FileID)}
+	if p.over != nil && p.over.entry.FileID == e.FileID {
+		ch.Unbind = v.unbind(p.over.id)
 	}
 	return v.done(p, ch, func() {
 		v.learn(e)
@@ -243,6 +251,9 @@ func (v *Volume) settled(p *pending, e remote.Entry, conflicted bool) {
 	n := p.n
 	v.sentBytes += p.Size
 	n.inCloud, n.entry = true, e
+	if conflicted && p.over != nil {
+		p.over.unlinked = false // it has its name still
+	}
 	if n.over != nil && n.over == p.over {
 		v.unpin(n.over)
 		n.over = nil
@@ -273,12 +284,15 @@ func (v *Volume) applyRename(ctx context.Context, p *pending) error {
 		}
 	}
 	now, err := v.renameRemote(ctx, e, to, p.Name)
+	if errors.Is(err, fs.ErrNotExist) && v.isGone(ctx, e) {
+		return v.vanished(p)
+	}
 	if err != nil {
 		return fmt.Errorf("rename %q: %w", p.OldName, err)
 	}
 	var ch journal.Change
-	if over != nil && over.id&localBit != 0 {
-		ch.Unbind = []NodeID{over.id}
+	if over != nil {
+		ch.Unbind = v.unbind(over.id)
 	}
 	return v.done(p, ch, func() {
 		if over != nil && over.inCloud {
@@ -320,6 +334,40 @@ func (v *Volume) look(ctx context.Context, e remote.Entry) (remote.Entry, error)
 	return f.Entry, err
 }
 
+// isGone says that pCloud is sure not to have an entry any more.
+func (v *Volume) isGone(ctx context.Context, e remote.Entry) bool {
+	_, err := v.look(ctx, e)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// vanished ends the change of something that another client has removed. Bytes
+// that were written here become a new file.
+func (v *Volume) vanished(p *pending) error {
+	n := p.n
+	v.log.Warn("removed in pCloud by another client", "op", p.Op, "name", p.Name)
+	return v.done(p, journal.Change{Unbind: v.unbind(n.id)}, func() {
+		gone := n.entry
+		gone.Deleted = true
+		v.tell(gone, time.Now())
+		if p.over != nil {
+			p.over.unlinked = false // it keeps its name
+		}
+		c := n.content
+		if c != nil && !n.unlinked && (c.dirty || c.put != nil) {
+			n.inCloud, n.entry, c.base = false, remote.Entry{}, version{}
+			v.place(n)
+		} else if len(n.queue) == 1 {
+			n.unlinked = true
+		}
+	})
+}
+
+// moving says whether a rename of the node is yet to be applied. Volume.mu is
+// held.
+func (n *node) moving() bool {
+	return slices.ContainsFunc(n.queue, func(p *pending) bool { return p.Op == opRename })
+}
+
 // secure brings the bytes of a file that is about to disappear here while
 // somebody has it open.
 func (v *Volume) secure(ctx context.Context, n *node) error {
@@ -343,6 +391,9 @@ func (v *Volume) secure(ctx context.Context, n *node) error {
 	}
 	defer c.unlock()
 	_, err := v.materialize(ctx, c, c.base.size, c.base.size)
+	if errors.Is(err, ErrStale) {
+		return nil // too late: pCloud does not have them any more
+	}
 	return err
 }
 
@@ -352,6 +403,9 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 	}
 	v.mu.Lock()
 	e := p.n.entry
+	if !p.n.inCloud && p.n.over != nil {
+		e = p.n.over.entry // which it was to replace
+	}
 	v.mu.Unlock()
 	if e.FileID == 0 {
 		e.FileID, e.FolderID = p.FileID, p.FolderID
@@ -372,10 +426,7 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 		return fmt.Errorf("remove %q: %w", p.Name, err)
 	}
 	e.Folder, e.Deleted = p.Folder, true
-	var ch journal.Change
-	if p.n.id&localBit != 0 {
-		ch.Unbind = []NodeID{p.n.id}
-	}
+	ch := journal.Change{Unbind: v.unbind(p.n.id)}
 	moot := v.parkedOf(p.n)
 	for _, q := range moot {
 		ch.Delete = append(ch.Delete, q.Seq)
@@ -384,6 +435,10 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 		v.learn(e)
 		for _, q := range moot {
 			v.remove(q)
+		}
+		if over := p.n.over; over != nil {
+			p.n.over = nil
+			v.unpin(over)
 		}
 	})
 }
@@ -417,6 +472,9 @@ func (v *Volume) applyTimes(ctx context.Context, p *pending) error {
 		return fmt.Errorf("set the time of %q: %w", p.Name, errGone)
 	}
 	now, err := v.remote.SetTimes(ctx, e, p.Modified, e.Created)
+	if errors.Is(err, fs.ErrNotExist) && v.isGone(ctx, e) {
+		return v.vanished(p)
+	}
 	if err != nil {
 		return fmt.Errorf("set the time of %q: %w", p.Name, err)
 	}

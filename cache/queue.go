@@ -86,12 +86,19 @@ func (p *pending) remember(n *node) {
 
 // rebase notes in an intent what its node became in pCloud by an earlier one.
 func (p *pending) rebase(n *node) {
-	if p.Op != opPut {
+	modified := p.Modified
+	switch p.Op {
+	case opPut: // what its bytes were made from is another matter
+		p.FileID, p.Base = n.entry.FileID, nil
+		if n.inCloud {
+			p.Base = &journal.Version{FileID: n.entry.FileID, Hash: p.c.base.hash}
+		}
+	case opTimes:
 		p.remember(n)
-		return
+		p.Modified = modified
+	default:
+		p.remember(n)
 	}
-	p.FileID = n.entry.FileID
-	p.Base = &journal.Version{FileID: n.entry.FileID, Hash: n.entry.Hash}
 }
 
 // bytes is how much a pending intent has to send.
@@ -274,8 +281,9 @@ func (v *Volume) newPut(n *node, c *contentState) *pending {
 	p.notBefore = time.Now().Add(v.settleTime)
 	switch {
 	case n.inCloud:
+		// Not the version that pCloud has now: others may have made that.
 		p.FileID = n.entry.FileID
-		p.Base = &journal.Version{FileID: n.entry.FileID, Hash: n.entry.Hash}
+		p.Base = &journal.Version{FileID: n.entry.FileID, Hash: c.base.hash}
 	case n.over != nil && n.over.inCloud:
 		p.Base = &journal.Version{FileID: n.over.entry.FileID, Hash: n.over.entry.Hash}
 	}

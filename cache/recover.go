@@ -66,6 +66,8 @@ func (v *Volume) replay(in journal.Intent) error {
 	p.over = v.recoveredOver(in)
 	if p.over != nil {
 		defer v.unpin(p.over)
+		p.over.unlinked = true
+		v.displace(p.over)
 	}
 	var err error
 	switch in.Op {

@@ -74,9 +74,7 @@ func (v *Volume) applyTree(ctx context.Context, group []*pending) error {
 	var ch journal.Change
 	for _, p := range group {
 		ch.Delete = append(ch.Delete, p.Seq)
-		if p.n.id&localBit != 0 {
-			ch.Unbind = append(ch.Unbind, p.n.id)
-		}
+		ch.Unbind = append(ch.Unbind, v.unbind(p.n.id)...)
 	}
 	v.mu.Lock()
 	for _, p := range group {
