@@ -3,6 +3,8 @@ package upload
 import (
 	"context"
 	"crypto/sha1"
+	"encoding"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -21,10 +23,37 @@ type prefix struct {
 
 func newPrefix(src io.ReaderAt) *prefix { return &prefix{src: src, h: sha1.New()} }
 
-func (p *prefix) clone() *prefix {
+// restorePrefix is the inverse of marshal.
+func restorePrefix(src io.ReaderAt, state []byte, n int64) (*prefix, error) {
+	p := newPrefix(src)
+	if n == 0 && len(state) == 0 {
+		return p, nil
+	}
+	// The state ends with the number of bytes.
+	if len(state) < 8 || n < 0 || binary.BigEndian.Uint64(state[len(state)-8:]) != uint64(n) {
+		return nil, fmt.Errorf("digest state of %d bytes is not of the first %d", len(state), n)
+	}
+	if err := p.h.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil {
+		return nil, fmt.Errorf("digest state: %w", err)
+	}
+	p.n = n
+	return p, nil
+}
+
+// marshal returns the state, from which the digest can be continued.
+func (p *prefix) marshal() []byte {
+	// SHA-1 has no state that cannot be marshalled.
+	b, _ := p.h.(encoding.BinaryMarshaler).MarshalBinary()
+	return b
+}
+
+func (p *prefix) clone() *prefix { return p.over(p.src) }
+
+// over is the same of a source that begins with the same bytes.
+func (p *prefix) over(src io.ReaderAt) *prefix {
 	// All hashes of the standard library can be cloned, without error.
 	h, _ := p.h.(hash.Cloner).Clone()
-	return &prefix{src: p.src, h: h, n: p.n}
+	return &prefix{src: src, h: h, n: p.n}
 }
 
 func (p *prefix) sum() (s remote.SHA1) {

@@ -1,7 +1,6 @@
 package upload
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -32,7 +31,7 @@ type service struct {
 
 const appFolder = "/Applications/pcloudfs/"
 
-func newService(t *testing.T, o pcloudtest.Options, attempts int) service {
+func newService(t testing.TB, o pcloudtest.Options, attempts int) service {
 	t.Helper()
 	o.InProcess = true
 	s := pcloudtest.New(t, o)
@@ -207,28 +206,38 @@ func TestEmulatorConflict(t *testing.T) {
 // and restarts cost.
 func TestEmulatorKilledTransfers(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const size, chunk = 4 << 20, 128 << 10
-		s := newService(t, pcloudtest.Options{Shape: pcloudtest.Shape{RTT: 50 * time.Millisecond, Up: 1 << 20}}, 1)
-		data := bytes.Repeat([]byte("pCloud!!"), size/8)
-		var kept State
-		save := func(st State) error { kept = st; return nil }
-		for _, part := range []int64{25, 50, 75} {
-			ctx, kill := context.WithCancel(t.Context())
-			_, err := New(Options{Remote: s.c, Chunk: chunk}).Transfer(ctx, source(data), kept, save, func(n int64) {
-				if n >= size*part/100+chunk/3 {
-					kill()
-				}
-			})
-			require.ErrorIs(t, err, context.Canceled)
-		}
-		st, err := New(Options{Remote: s.c, Chunk: chunk}).Transfer(t.Context(), source(data), kept, save, nil)
-		require.NoError(t, err)
-		_, err = New(Options{Remote: s.c}).Publish(t.Context(), remote.UploadTarget{Name: "big", If: remote.IfNew()}, st)
-		require.NoError(t, err)
-		require.Equal(t, []string{"big"}, s.having(data))
-		require.LessOrEqual(t, s.Stats().BytesIn, int64(size*105/100+3*chunk))
-	})
+	for _, streams := range []int{1, 2, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			const size, chunk = 4 << 20, 128 << 10
+			s := newService(t, pcloudtest.Options{Shape: pcloudtest.Shape{RTT: 50 * time.Millisecond, Up: 1 << 20}}, 1)
+			data := make([]byte, size)
+			for i := range data {
+				data[i] = byte(i % 251)
+			}
+			var kept State
+			save := func(st State) error { kept = st; return nil }
+			o := Options{Remote: s.c, Chunk: chunk, Streams: streams}
+			several := 0
+			for _, part := range []int64{25, 50, 75} {
+				ctx, kill := context.WithCancel(t.Context())
+				_, err := New(o).Transfer(ctx, source(data), kept, save, func(n int64) {
+					if n >= size*part/100+chunk/3 {
+						kill()
+					}
+				})
+				require.ErrorIs(t, err, context.Canceled)
+				several = max(several, len(kept.Parts))
+				kept = Recorded(kept.Journal())
+			}
+			st, err := New(o).Transfer(t.Context(), source(data), kept, save, nil)
+			require.NoError(t, err)
+			_, err = New(o).Publish(t.Context(), remote.UploadTarget{Name: "big", If: remote.IfNew()}, st)
+			require.NoError(t, err)
+			require.Equal(t, []string{"big"}, s.having(data))
+			require.GreaterOrEqual(t, several, streams-1)
+			require.LessOrEqual(t, s.Stats().BytesIn, int64(size*105/100+3*chunk*streams))
+		})
+	}
 }
 
 // TestEmulatorRefusesSessions: the answers that mean so lead to Whole.

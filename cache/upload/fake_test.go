@@ -372,6 +372,34 @@ func (f *fake) WriteUpload(ctx context.Context, id remote.UploadID, off int64, r
 	})
 }
 
+// joining is a fake that also joins sessions.
+type joining struct{ *fake }
+
+func (f joining) WriteUploadFromUpload(ctx context.Context, id remote.UploadID, off int64, src remote.UploadID, srcOff, n int64) error {
+	return f.do(ctx, "upload_writefromupload", func(k fault) error {
+		if k == forgotten {
+			delete(f.sessions, []remote.UploadID{id, src}[f.rnd.IntN(2)])
+		}
+		have, ok := f.sessions[id]
+		from, ok2 := f.sessions[src]
+		switch {
+		case !ok || !ok2:
+			return result("upload_writefromupload", 2067)
+		case int64(len(have)) != off, srcOff+n > int64(len(from)):
+			return result("upload_writefromupload", 2068)
+		}
+		b := slices.Clone(from[srcOff : srcOff+n])
+		switch k {
+		case partly:
+			b = b[:f.rnd.Int64N(n+1)]
+		case corrupt:
+			b = f.spoil(b)
+		}
+		f.sessions[id] = append(have, b...)
+		return nil
+	})
+}
+
 func (f *fake) UploadInfo(ctx context.Context, id remote.UploadID) (st remote.UploadStatus, err error) {
 	err = f.do(ctx, "upload_info", func(k fault) error {
 		if k == forgotten {

@@ -9,9 +9,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/pcloudfs/pcloudfs/remote"
 )
@@ -50,15 +53,16 @@ const chunkSize = 64
 type history struct {
 	rnd    *rand.Rand
 	f      *fake
-	way    string // single, session, whole
+	way    string // single, session, parallel, whole
 	target remote.UploadTarget
 	ours   []byte
 	old    []byte   // what the name had at first; nil: nothing
 	others [][]byte // what somebody else has put there since
 
-	faults  int // still to come
-	foreign int // writes of somebody else, still to come
-	crashes int // calls that were cut off, and what they left to clean up
+	mu      sync.Mutex // guards rnd and foreign while calls are made
+	faults  int        // still to come
+	foreign int        // writes of somebody else, still to come
+	crashes int        // calls that were cut off, and what they left to clean up
 	harm    bool
 	result  Result
 }
@@ -71,12 +75,16 @@ func (h *history) String() string {
 func newHistory(seed uint64) *history {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	h := &history{rnd: rnd, f: newFake(seed), faults: rnd.IntN(10)}
-	h.way = []string{"single", "session", "session", "whole"}[rnd.IntN(4)]
+	h.way = []string{"single", "session", "parallel", "whole"}[rnd.IntN(4)]
 	h.f.byContent = rnd.IntN(2) == 0
 	if rnd.IntN(4) == 0 {
 		h.f.lag = time.Duration(rnd.IntN(1000)) * time.Millisecond
 	}
-	h.ours = h.bytes(rnd.IntN(6 * chunkSize))
+	most := 6 * chunkSize
+	if h.way == "parallel" {
+		most = 40 * chunkSize
+	}
+	h.ours = h.bytes(rnd.IntN(most))
 	h.target = remote.UploadTarget{Parent: 7, Name: "a.txt", Modified: time.Unix(1_700_000_000, 5)}
 	h.f.changed()
 	var e remote.Entry
@@ -123,15 +131,27 @@ func (h *history) before(method string) {
 	if h.way == "single" && (method == "deletefile" || method == "revertrevision") {
 		return
 	}
-	if h.foreign > 0 && h.rnd.IntN(4) == 0 {
-		h.foreign--
-		data := h.bytes(200 + len(h.others))
-		h.others = append(h.others, data)
+	if data := h.intruder(); data != nil {
 		h.f.write("a.txt", data)
 	}
 }
 
+// intruder says what somebody else writes now, nil if nothing.
+func (h *history) intruder() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.foreign == 0 || h.rnd.IntN(4) > 0 {
+		return nil
+	}
+	h.foreign--
+	data := h.bytes(200 + len(h.others))
+	h.others = append(h.others, data)
+	return data
+}
+
 func (h *history) fault(method string) fault {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.faults == 0 || h.rnd.IntN(3) > 0 {
 		return fine
 	}
@@ -147,6 +167,11 @@ func (h *history) fault(method string) fault {
 		}
 	case "upload_write":
 		kinds = append(kinds, late, partly, partly, forgotten, corrupt)
+	case "upload_writefromupload":
+		kinds = append(kinds, late, partly, forgotten, corrupt)
+		if h.rnd.IntN(5) == 0 {
+			return forbidden
+		}
 	case "upload_info":
 		kinds = append(kinds, garbled, forgotten)
 	case "upload_save":
@@ -195,7 +220,11 @@ func (h *history) run(ctx context.Context) error {
 }
 
 func (h *history) uploader() *Uploader {
-	return New(Options{Remote: h.f, Chunk: chunkSize, Threshold: 1})
+	o := Options{Remote: h.f, Chunk: chunkSize, Threshold: 1}
+	if h.way == "parallel" {
+		o.Remote, o.Streams = joining{h.f}, 2+h.rnd.IntN(4)
+	}
+	return New(o)
 }
 
 func (h *history) attempt(ctx context.Context, u *Uploader, kept *State) (Result, error) {
@@ -208,7 +237,7 @@ func (h *history) attempt(ctx context.Context, u *Uploader, kept *State) (Result
 	}
 	sent := int64(-1)
 	st, err := u.Transfer(ctx, src, *kept, func(s State) error {
-		*kept = s
+		*kept = Recorded(s.Journal())
 		return nil
 	}, func(n int64) { sent = n })
 	switch {
@@ -217,7 +246,7 @@ func (h *history) attempt(ctx context.Context, u *Uploader, kept *State) (Result
 		return Result{}, err
 	case err != nil:
 		return Result{}, err
-	case st != *kept || !st.Done || st.Size != src.Size():
+	case !cmp.Equal(st, *kept) || !st.Done || st.Size != src.Size():
 		return Result{}, fmt.Errorf("state %+v, kept %+v", st, *kept)
 	case sent > src.Size():
 		return Result{}, fmt.Errorf("progress %d of %d", sent, src.Size())

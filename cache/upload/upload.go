@@ -25,6 +25,11 @@ var (
 	// Whole.
 	ErrNoSessions = errors.New("upload sessions are refused")
 
+	// ErrBytesGone: the upload would have to begin anew, but bytes that were
+	// sent have left the source since (State.Gone). The state stays as it is;
+	// if the session should turn up again, the call can be repeated.
+	ErrBytesGone = errors.New("the only copy of the bytes, an upload session, cannot be used")
+
 	// ErrNotVerified: Publish was given a session that Transfer did not finish.
 	ErrNotVerified = errors.New("upload session is not verified")
 )
@@ -58,6 +63,11 @@ type Options struct {
 	// Chunk is how many bytes one request of a session carries. Default 8 MiB.
 	Chunk int64
 
+	// Streams is how many sessions one file may use at a time. Those beside the
+	// first run only while fewer streams than that are busy in all. They need
+	// a Remote that can join sessions. Default 4; 1 is none beside the first.
+	Streams int
+
 	// Tries is how often in a row a step may fail for a temporary reason,
 	// without any progress, before its error is returned. Remote may have made
 	// several attempts for each. Default 3.
@@ -77,6 +87,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Chunk <= 0 {
 		o.Chunk = 8 << 20
+	}
+	if o.Streams <= 0 {
+		o.Streams = 4
 	}
 	if o.Tries <= 0 {
 		o.Tries = 3
@@ -98,23 +111,20 @@ func (o Options) withDefaults() Options {
 type Uploader struct {
 	o       Options
 	refused atomic.Int64 // unix time until which sessions count as refused; 0: never were
+	joins   joins        // whether sessions can be joined
+	streams *streams     // of all transfers
 }
 
 // New returns an Uploader. It makes no calls.
-func New(o Options) *Uploader { return &Uploader{o: o.withDefaults()} }
+func New(o Options) *Uploader {
+	o = o.withDefaults()
+	return &Uploader{o: o, streams: newStreams(o.Streams)}
+}
 
 // Source is the content of a file. It is constant while it is uploaded.
 type Source interface {
 	io.ReaderAt
 	Size() int64
-}
-
-// State is how far a session is. The zero value is "not begun".
-type State struct {
-	ID   remote.UploadID
-	Size int64       // bytes that the server has confirmed
-	Done bool        // all of them, and verified
-	SHA1 remote.SHA1 // of all bytes, once Done
 }
 
 // Result is a finished upload.
