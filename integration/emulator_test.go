@@ -54,7 +54,8 @@ func (e *emulator) start(tb testing.TB) {
 	}
 	args := append([]string{"emulate", "--listen", listen, "--content-listen", contentListen}, e.args...)
 	cmd := exec.Command(pcloudfs(tb), args...)
-	cmd.Env = cleanEnv(tb.TempDir())
+	// A killed server leaves its temporary files: they belong to the test.
+	cmd.Env = append(cleanEnv(tb.TempDir()), "TMPDIR="+tb.TempDir())
 	e.process = startProcess(tb, "emulator", cmd)
 	line := e.waitFor(tb, &e.stdout, regexp.MustCompile(`(?m)^\{.*\}$`), patience)
 	require.NoError(tb, json.Unmarshal([]byte(line), e))
