@@ -45,6 +45,11 @@ func (v *Volume) done(p *pending, ch journal.Change, update func()) error {
 	ch.Delete = append(ch.Delete, p.Seq)
 	v.mu.Lock()
 	update()
+	v.learned++
+	p.n.changed = v.learned
+	if p.Folder && p.n.unlinked {
+		delete(v.dirTimes, p.n.id)
+	}
 	for _, q := range p.n.queue {
 		if q == p || p.n.entry.Deleted {
 			continue
@@ -374,8 +379,10 @@ func (v *Volume) secure(ctx context.Context, n *node) error {
 	v.mu.Lock()
 	c := n.content
 	open := n.handles > 0 && c != nil && c.local == nil && c.base.size > 0
+	var size int64
 	if open {
 		c.users++
+		size = c.base.size
 	}
 	v.mu.Unlock()
 	if !open {
@@ -390,7 +397,7 @@ func (v *Volume) secure(ctx context.Context, n *node) error {
 		return err
 	}
 	defer c.unlock()
-	_, err := v.materialize(ctx, c, c.base.size, c.base.size)
+	_, err := v.materialize(ctx, c, size, size)
 	if errors.Is(err, ErrStale) {
 		return nil // too late: pCloud does not have them any more
 	}

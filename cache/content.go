@@ -21,7 +21,8 @@ const fetchChunk = 4 << 20
 // readContent reads from the local bytes of a file or from its version in
 // pCloud. It returns fewer bytes than asked only at the end of the file.
 func (v *Volume) readContent(ctx context.Context, c *contentState, p []byte, off int64, ra *content.Readahead) (int, error) {
-	if sp := v.pinSpool(c); sp != nil {
+	sp, base := v.pinContent(c)
+	if sp != nil {
 		defer v.unpinSpool(sp)
 		n, err := sp.f.ReadAt(p, off)
 		if errors.Is(err, io.EOF) {
@@ -29,11 +30,11 @@ func (v *Volume) readContent(ctx context.Context, c *contentState, p []byte, off
 		}
 		return n, err
 	}
-	if off >= c.base.size {
+	if off >= base.size {
 		return 0, nil
 	}
-	p = p[:min(int64(len(p)), c.base.size-off)]
-	n, err := v.blocks.ReadAt(ctx, content.Key{File: c.base.file, Hash: c.base.hash}, c.base.size, p, off, ra)
+	p = p[:min(int64(len(p)), base.size-off)]
+	n, err := v.blocks.ReadAt(ctx, content.Key{File: base.file, Hash: base.hash}, base.size, p, off, ra)
 	switch {
 	case errors.Is(err, io.EOF) && n == len(p):
 		err = nil
@@ -46,12 +47,18 @@ func (v *Volume) readContent(ctx context.Context, c *contentState, p []byte, off
 // pinSpool keeps the spool file of a content open while it is used; nil when
 // the bytes are in pCloud only.
 func (v *Volume) pinSpool(c *contentState) *spool {
+	sp, _ := v.pinContent(c)
+	return sp
+}
+
+// pinContent is pinSpool that also says which version is in pCloud.
+func (v *Volume) pinContent(c *contentState) (*spool, version) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c.local != nil {
 		c.local.refs++
 	}
-	return c.local
+	return c.local, c.base
 }
 
 func (v *Volume) unpinSpool(sp *spool) {
@@ -124,7 +131,10 @@ func (v *Volume) fetch(ctx context.Context, c *contentState, keep int64) (*spool
 		return nil, spoolError("make a spool file", err)
 	}
 	sp := &spool{name: name, f: f, refs: 1}
-	if err := v.copyBase(ctx, c, f, min(keep, c.base.size)); err != nil {
+	v.mu.Lock()
+	keep = min(keep, c.base.size)
+	v.mu.Unlock()
+	if err := v.copyBase(ctx, c, f, keep); err != nil {
 		v.removeSpools(sp)
 		return nil, err
 	}

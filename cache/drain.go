@@ -217,6 +217,8 @@ func (v *Volume) park(p *pending, err error) {
 	v.log.Error("pCloud refuses this; it is kept in the cache directory", "op", p.Op, "name", p.Name, "err", err)
 	p.Parked = err.Error()
 	p.n.err = fmt.Errorf("%s %q: %w", p.Op, p.Name, err)
+	p.n.errCount++
+	p.n.errHeard = false
 	name := p.Name
 	b := v.note(journal.Change{Put: []journal.Intent{p.Intent}})
 	v.wg.Go(func() {

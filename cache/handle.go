@@ -2,10 +2,9 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -22,6 +21,7 @@ type Handle struct {
 	flags   OpenFlags
 	ra      content.Readahead
 	release sync.Once
+	heard   uint64 // failures of the file known to who uses it; guarded by Volume.mu
 }
 
 // Create makes a file, or opens the one that has the name unless f.Exclusive
@@ -99,7 +99,16 @@ func (v *Volume) handle(n *node, f OpenFlags) *Handle {
 	if f.Write {
 		n.content.writers++
 	}
-	return &Handle{v: v, n: n, c: n.content, flags: f}
+	h := &Handle{v: v, n: n, c: n.content, flags: f, heard: n.errCount}
+	if n.err != nil && (!n.errHeard || n.refused()) {
+		h.heard--
+	}
+	return h
+}
+
+// refused says whether pCloud has refused a change of a node. Volume.mu is held.
+func (n *node) refused() bool {
+	return slices.ContainsFunc(n.queue, func(p *pending) bool { return p.Parked != "" })
 }
 
 // OpenFile opens a file. Nothing is transferred until it is read or changed.
@@ -121,7 +130,9 @@ func (v *Volume) OpenFile(ctx context.Context, id NodeID, f OpenFlags) (*Handle,
 		v.mu.Unlock()
 		return nil, Attr{}, ErrIsFolder
 	}
-	v.absorb(n, e)
+	if e.Name != "" {
+		v.absorb(n, e)
+	}
 	if n.content == nil {
 		n.content = newContent(versionOf(n.entry), uint64(n.entry.Hash))
 	}
@@ -183,15 +194,18 @@ func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) 
 	if !h.flags.Write {
 		return 0, ErrBadHandle
 	}
+	if off < 0 {
+		return 0, fs.ErrInvalid
+	}
+	// Before the turn is taken: what makes room may need it.
+	if err := h.v.reserve(ctx, h.c, max(h.c.size.Load(), off+int64(len(p)))); err != nil {
+		return 0, err
+	}
 	if err := h.begin(ctx); err != nil {
 		return 0, err
 	}
 	size := h.c.size.Load()
-	err := h.v.reserve(ctx, h.c, max(size, off+int64(len(p))))
-	var sp *spool
-	if err == nil {
-		sp, err = h.v.materialize(ctx, h.c, min(off, size), size)
-	}
+	sp, err := h.v.materialize(ctx, h.c, min(off, size), size)
 	var n int
 	if err == nil {
 		if n, err = sp.f.WriteAt(p, off); err != nil {
@@ -203,7 +217,9 @@ func (h *Handle) WriteAt(ctx context.Context, p []byte, off int64) (int, error) 
 	}
 	h.c.unlock()
 	if err == nil && h.flags.Sync {
-		err = h.Sync(ctx)
+		if err = h.Sync(ctx); err != nil {
+			return 0, err // a count would hide it
+		}
 	}
 	return n, err
 }
@@ -261,7 +277,7 @@ func (h *Handle) secure(ctx context.Context, level Durability) error {
 	if err != nil {
 		return err
 	}
-	return h.v.takeError(h.n)
+	return h.takeError()
 }
 
 // syncSpool brings the local bytes of a file to the disk. Their record is there
@@ -279,12 +295,16 @@ func (v *Volume) syncSpool(c *contentState) error {
 }
 
 // takeError returns a permanent failure once.
-func (v *Volume) takeError(n *node) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	err := n.err
-	n.err = nil
-	return err
+func (h *Handle) takeError() error {
+	h.v.mu.Lock()
+	defer h.v.mu.Unlock()
+	n := h.n
+	if h.heard == n.errCount {
+		return nil
+	}
+	h.heard = n.errCount
+	n.errHeard = true
+	return n.err
 }
 
 // Allocate makes sure that the file has at least off+size bytes, unless
@@ -293,8 +313,11 @@ func (h *Handle) Allocate(ctx context.Context, off, size int64, keepSize bool) e
 	if !h.flags.Write {
 		return ErrBadHandle
 	}
-	if keepSize || off+size <= h.c.size.Load() {
+	if off+size <= h.c.size.Load() {
 		return nil
+	}
+	if keepSize {
+		return h.v.reserveQuota(ctx, h.c, off+size)
 	}
 	return h.truncate(ctx, off+size)
 }
@@ -321,18 +344,23 @@ func (h *Handle) Seek(_ context.Context, off int64, whence int) (int64, error) {
 func (h *Handle) Release() {
 	h.release.Do(func() {
 		h.ra.Stop()
+		v := h.v
+		v.mu.Lock()
 		if h.flags.Write {
-			err := h.v.record(context.Background(), h.n, h.c)
-			if err != nil && !errors.Is(err, io.EOF) {
-				h.v.log.Error("what was written can't be recorded", "file", h.n.name, "err", err)
+			h.c.writers--
+		}
+		// The last one has the turn for the asking.
+		record, name := h.flags.Write && h.c.writers == 0 && h.c.dirty, h.n.name
+		v.mu.Unlock()
+		if record {
+			if err := v.record(context.Background(), h.n, h.c); err != nil {
+				v.log.Error("what was written can't be recorded", "file", name, "err", err)
 			}
 		}
-		v := h.v
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		h.n.handles--
 		if h.flags.Write {
-			h.c.writers--
 			if p := h.c.put; p != nil && h.c.writers == 0 {
 				p.notBefore = time.Now().Add(v.settleTime)
 			}

@@ -43,7 +43,6 @@ func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, erro
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.newFolder(e)
-	v.touch(dir, time.Now())
 	return v.attr(v.nodeOf(e), e), nil
 }
 

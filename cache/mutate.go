@@ -134,6 +134,7 @@ func (v *Volume) rmdir(at found, dir NodeID, name string) (func() error, error) 
 	v.touch(dir, time.Now())
 	if !n.inCloud && foldable(n.queue) && !v.needed(n.id) {
 		commit := v.submit(slices.Clone(n.queue)) // pCloud never hears of it
+		delete(v.dirTimes, n.id)
 		v.displace(n)
 		v.free(dir, name)
 		return commit, nil
@@ -211,12 +212,22 @@ func (v *Volume) resize(ctx context.Context, id NodeID, size int64) error {
 	return nil
 }
 
+// dirTimesMax is how many modification times of folders are remembered that
+// were set here and that pCloud has no place for.
+const dirTimesMax = 100_000
+
 // setMtime changes a modification time, with the next or a recorded put where
 // there is one. Volume.mu is held.
 func (v *Volume) setMtime(n *node, t time.Time) func() error {
 	n.mtime = t
 	switch {
 	case n.folder:
+		for id := range v.dirTimes {
+			if len(v.dirTimes) < dirTimesMax {
+				break
+			}
+			delete(v.dirTimes, id)
+		}
 		v.dirTimes[n.id] = dirTime{t: t, set: true}
 		return func() error { return nil } // pCloud sets a folder's time itself
 	case n.unlinked, n.content != nil && n.content.dirty:

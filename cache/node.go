@@ -33,7 +33,14 @@ type node struct {
 	birth               time.Time
 
 	content *contentState // of a file that was opened or has a pending put
-	err     error         // permanent failure not yet reported to fsync or close
+
+	// A permanent failure, which every handle reports once: also one that was
+	// opened later, if nobody has heard of it or if it lasts.
+	err      error
+	errCount uint64 // failures so far
+	errHeard bool
+
+	changed uint64 // Volume.learned when a change of it was last applied
 }
 
 // version names the bytes of a file in pCloud.
@@ -51,7 +58,7 @@ func versionOf(e remote.Entry) version {
 // until something is written, a spool file from then on. A file that is
 // replaced by others gets another content; handles keep theirs.
 type contentState struct {
-	base version // what is changed: the last version known to be in pCloud; zero for a new file
+	base version // what is changed: the last version known to be in pCloud; zero for a new file; guarded by Volume.mu
 
 	// turn is held by whoever changes the bytes or waits for the base to be
 	// fetched. It is a channel so that waiting for it ends with a context.
@@ -79,6 +86,11 @@ func newContent(base version, tag uint64) *contentState {
 
 // lock takes the turn to change the content.
 func (c *contentState) lock(ctx context.Context) error {
+	select { // also when the context has ended
+	case c.turn <- struct{}{}:
+		return nil
+	default:
+	}
 	select {
 	case c.turn <- struct{}{}:
 		return nil

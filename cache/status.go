@@ -142,6 +142,7 @@ func (v *Volume) Retry(ids ...uint64) error {
 	for _, p := range v.queue {
 		if p.Parked != "" && (len(ids) == 0 || slices.Contains(ids, p.Seq)) {
 			p.Parked, p.Tries, p.notBefore, p.lastErr = "", 0, time.Time{}, ""
+			p.n.err = nil
 			ch.Put = append(ch.Put, p.Intent)
 		}
 	}

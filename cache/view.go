@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/pcloudfs/pcloudfs/remote"
@@ -130,17 +128,17 @@ func (v *Volume) find(ctx context.Context, dir NodeID, name string) (found, erro
 
 func (v *Volume) findFresh(ctx context.Context, dir NodeID, name string) (found, error) {
 	fid, _ := v.folderOf(dir)
-	list, err := v.remote.List(ctx, fid)
+	entries, err := v.listNow(ctx, fid)
 	if err != nil {
-		return found{}, fmt.Errorf("list folder: %w", err)
+		return found{}, err
 	}
-	v.mu.Lock()
 	if f := v.peek(dir, name); f.known {
 		return f, nil
 	}
 	f := found{known: true}
-	for _, e := range list.Contents {
-		if e.Name == name && (f.id == 0 || e.Folder) {
+	folders := folderNames(entries)
+	for _, e := range entries {
+		if rendered(e, !e.Folder && folders[e.Name]) == name {
 			f.id, f.entry = v.nodeOf(e), e
 		}
 	}
@@ -302,16 +300,38 @@ func (v *Volume) Stat(ctx context.Context, id NodeID) (Attr, error) {
 // unless there is an error.
 func (v *Volume) locate(ctx context.Context, id NodeID) (remote.Entry, error) {
 	for {
+		v.mu.Lock()
+		before := v.learned
+		v.mu.Unlock()
 		e, err := v.entry(ctx, id)
+		v.mu.Lock()
+		n := v.nodes[id]
+		if errors.Is(err, fs.ErrNotExist) && n != nil && n.handles > 0 {
+			return remote.Entry{}, nil // removed by others: its handles live on
+		}
 		if err != nil {
+			v.mu.Unlock()
 			return e, err
 		}
-		v.mu.Lock()
-		if v.nodes[id] != nil || e.Name != "" {
+		if now, ok := v.held(e); ok {
+			return now, nil
+		}
+		if n != nil && (e.Name == "" || n.changed <= before) || n == nil && e.Name != "" {
 			return e, nil
 		}
-		v.mu.Unlock() // its state ended meanwhile: pCloud knows it now
+		v.mu.Unlock() // it changed meanwhile
 	}
+}
+
+// held returns the entry as it is known by now. Volume.mu is held.
+func (v *Volume) held(e remote.Entry) (remote.Entry, bool) {
+	switch {
+	case e.Name == "":
+		return e, false
+	case e.Folder:
+		return v.meta.Folder(e.FolderID)
+	}
+	return v.meta.File(e.FileID)
 }
 
 // entry returns what pCloud says about a node; the zero Entry if only this
@@ -373,88 +393,6 @@ func (v *Volume) fileEntry(ctx context.Context, fid remote.FileID) (remote.Entry
 func (v *Volume) current(e remote.Entry) bool {
 	_, found, known := v.meta.Lookup(e.ParentID, e.Name)
 	return found && known
-}
-
-// ReadDir returns what is in a folder now, sorted by name, without "." and
-// "..".
-func (v *Volume) ReadDir(ctx context.Context, dir NodeID) ([]DirEntry, error) {
-	for range 3 {
-		if err := v.load(ctx, dir); err != nil {
-			return nil, err
-		}
-		v.mu.Lock()
-		fid, inCloud := v.folderOf(dir) // all in one moment
-		entries, _, held := v.meta.List(fid)
-		if !inCloud {
-			entries, held = nil, true
-		}
-		if held {
-			defer v.mu.Unlock()
-			return v.merge(dir, entries), nil
-		}
-		v.mu.Unlock()
-	}
-	fid, _ := v.folderOf(dir)
-	f, err := v.remote.List(ctx, fid) // larger than the cache
-	if err != nil {
-		return nil, fmt.Errorf("list folder: %w", err)
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.merge(dir, f.Contents), nil
-}
-
-// merge folds the overlay over a listing. Volume.mu is held.
-func (v *Volume) merge(dir NodeID, entries []remote.Entry) []DirEntry {
-	folders := make(map[string]bool)
-	for _, e := range entries {
-		if e.Folder {
-			folders[e.Name] = true
-		}
-	}
-	list := make([]DirEntry, 0, len(entries))
-	over := v.slots[dir]
-	for _, e := range entries {
-		name := rendered(e, !e.Folder && folders[e.Name])
-		if over[name] == nil && !hidden(name) {
-			list = append(list, DirEntry{Name: name, Attr: v.attr(v.nodeOf(e), e)})
-		}
-	}
-	for name, s := range over {
-		if s.node != 0 {
-			list = append(list, DirEntry{Name: name, Attr: v.attr(s.node, remote.Entry{})})
-		}
-	}
-	slices.SortFunc(list, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
-	return list
-}
-
-// empty says whether nothing is in a folder, from memory; known is false when
-// it has to be listed first. Volume.mu is held.
-func (v *Volume) empty(dir NodeID) (empty, known bool) {
-	for _, s := range v.slots[dir] {
-		if s.node != 0 {
-			return false, true
-		}
-	}
-	fid, ok := v.folderOf(dir)
-	if !ok {
-		return true, true
-	}
-	entries, fresh, held := v.meta.List(fid)
-	if !held || !fresh {
-		return false, false
-	}
-	folders := make(map[string]bool)
-	for _, e := range entries {
-		folders[e.Name] = folders[e.Name] || e.Folder
-	}
-	for _, e := range entries {
-		if v.slots[dir][rendered(e, !e.Folder && folders[e.Name])] == nil {
-			return false, true
-		}
-	}
-	return true, true
 }
 
 // keepStale lets an aged listing serve for another while, because pCloud can't

@@ -64,8 +64,9 @@ type Volume struct {
 	lastErr   string        // of any attempt
 	garbage   []*spool      // spool files to be removed
 	owned     map[NodeID]ownChange
-	charged   int64 // bytes that files here will need in pCloud beyond what they have
-	spooled   int64 // bytes of files that are in spool files
+	learned   uint64 // own changes applied so far
+	charged   int64  // bytes that files here will need in pCloud beyond what they have
+	spooled   int64  // bytes of files that are in spool files
 	space     remote.UserInfo
 	asked     time.Time // when space was asked for last
 }
@@ -271,5 +272,6 @@ func (v *Volume) stop() error {
 // exactly as long as something here needs it, so there is nothing to do.
 func (v *Volume) Forget(NodeID) {}
 
-// touch moves a folder's modification time. Volume.mu is held.
+// touch moves a folder's modification time until pCloud has the change in it: a
+// slot in it is claimed in the same critical section. Volume.mu is held.
 func (v *Volume) touch(dir NodeID, t time.Time) { v.dirTimes[dir] = dirTime{t: t} }

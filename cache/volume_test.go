@@ -706,6 +706,7 @@ func TestQueueItems(t *testing.T) {
 		for _, it := range v.Queue() {
 			require.NoError(w, v.Drop(it.ID))
 		}
+		synctest.Wait()
 		require.Equal(w, []string{"d/"}, w.list(v, ""))
 		require.Equal(w, strings.Repeat("x", 200_000), w.read(v, "d/big"), "what pCloud has shows again")
 		w.close(v)
