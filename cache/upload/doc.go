@@ -40,7 +40,29 @@
 //
 // An interrupted session continues where the server says that it ends, if the
 // server's SHA-1 of what it has is that of the source's beginning. A break
-// therefore costs no more than the chunk that it interrupted.
+// therefore costs no more than the chunk that it interrupted, in each stream.
+//
+// # Several streams
+//
+// Where a connection is slower than the link, a large file goes up in several
+// sessions at a time, each with a range of it, and the server appends them to
+// the first one in the end (pCloud API 8.5). A session is compared with its
+// range before that, and the result with the file, so the promises are the same.
+// Streams that have nothing left to do take half of what the slowest has to
+// send. Whether the server does such a thing is tried out with a few bytes
+// before the first time; if it does not, one stream has to do. There are never
+// more streams at a time than Options.Streams, unless more files than that are
+// sent, of which each has one.
+//
+// # Files that grow
+//
+// [Uploader.Grow] sends a file while it is still being written. The local file
+// may be emptied behind that ([Growing.Release]): then the session is the only
+// copy of the bytes, the state has what is needed to verify the whole in the
+// end, and nothing here begins a new session for it. The caller must not give
+// such a source to [Uploader.Single], [Uploader.Whole] or [Uploader.Find],
+// which read all of it; [Uploader.Publish] finds out by itself what an earlier
+// call has done.
 //
 // The bytes of the source must not change during a call. If what was sent turns
 // out to be something else than the source, the result is [ErrSourceChanged].

@@ -14,11 +14,22 @@ import (
 //
 // An error that matches remote.ErrNoUpload means that the session is gone and
 // the name does not have its bytes: Transfer has to begin again, from the zero
-// State. After any other error Publish may be called again.
+// State; it is ErrBytesGone instead if that is not possible. After any other
+// error Publish may be called again. It may also be called with a state of which
+// it is not known whether it was published.
 func (u *Uploader) Publish(ctx context.Context, t remote.UploadTarget, st State) (Result, error) {
 	if !st.Done || st.ID == 0 {
 		return Result{}, ErrNotVerified
 	}
+	r, err := u.publish(ctx, t, st)
+	if st.Gone > 0 && errors.Is(err, remote.ErrNoUpload) {
+		// Not wrapped: it must not look as if a new session could help.
+		err = fmt.Errorf("save %q: %w: %v", t.Name, ErrBytesGone, err)
+	}
+	return r, err
+}
+
+func (u *Uploader) publish(ctx context.Context, t remote.UploadTarget, st State) (Result, error) {
 	w := want{UploadTarget: t, size: st.Size, sha1: st.SHA1}
 	for n := 1; ; n++ {
 		e, err := u.o.Remote.SaveUpload(ctx, st.ID, t)
