@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/pcloudfs/pcloudfs/cache"
 )
 
 // Mount holds the options of a mount (-o).
@@ -20,6 +23,13 @@ type Mount struct {
 	UID, GID uint32 // owner of everything shown
 	Umask    uint32 // permission bits taken away
 
+	Uploads      int              // transfers at a time; 0 is the default
+	Spool        int64            // bytes that may wait for upload; 0: as the disk allows
+	Fsync        cache.Durability // what fsync waits for
+	Close        cache.Durability // what close waits for
+	FsyncTimeout time.Duration    // without progress; 0 is the default
+	MkdirJournal bool             // mkdir does not wait for pCloud
+
 	CacheDir string // absolute; "" is the default place
 	FsName   string // name in /proc/mounts and df; "" is the source
 	Endpoint string // HOST:PORT to use instead of the source's host; "" is none
@@ -31,21 +41,27 @@ type Mount struct {
 type option struct {
 	name  string
 	value string // what stands after "=" in the help; "" for a flag
-	help  string
+	help  string // "" if the next option explains this one too
 	set   func(m *Mount, v string) error
 }
 
 // options lists what -o accepts, in the order of the help.
 func options() []option {
 	return []option{
-		{"ro", "", "mount read-only", func(m *Mount, _ string) error { m.ReadOnly = true; return nil }},
-		{"rw", "", "mount for reading and writing (default)", func(m *Mount, _ string) error { m.ReadOnly = false; return nil }},
+		{"ro", "", "", func(m *Mount, _ string) error { m.ReadOnly = true; return nil }},
+		{"rw", "", "read-only, or for reading and writing (default)", func(m *Mount, _ string) error { m.ReadOnly = false; return nil }},
 		{"allow_other", "", "let other users in, as permissions allow", func(m *Mount, _ string) error { m.AllowOther = true; return nil }},
-		{"uid", "N", "owner of all files (default: you)", func(m *Mount, v string) (err error) { m.UID, err = parseID(v); return err }},
-		{"gid", "N", "group of all files (default: yours)", func(m *Mount, v string) (err error) { m.GID, err = parseID(v); return err }},
+		{"uid", "N", "", func(m *Mount, v string) (err error) { m.UID, err = parseID(v); return err }},
+		{"gid", "N", "owner of all files (default: you)", func(m *Mount, v string) (err error) { m.GID, err = parseID(v); return err }},
 		{"umask", "OCTAL", "permission bits to take away (default 022)", func(m *Mount, v string) (err error) { m.Umask, err = parseUmask(v); return err }},
 		{"create", "", "create the folder in pCloud if it is missing", func(m *Mount, _ string) error { m.Create = true; return nil }},
 		{"cachedir", "DIR", "where changes wait for upload; one mount per DIR", func(m *Mount, v string) (err error) { m.CacheDir, err = filepath.Abs(v); return err }},
+		{"spool", "SIZE", "how much may wait (default: 20 % of the free space)", func(m *Mount, v string) (err error) { m.Spool, err = parseSpool(v); return err }},
+		{"uploads", "N", "transfers at a time (default 4)", func(m *Mount, v string) (err error) { m.Uploads, err = parseUploads(v); return err }},
+		{"close", "journal|sync|remote", "what close waits for (default: journal)", func(m *Mount, v string) (err error) { m.Close, err = choose(v, closeLevels()); return err }},
+		{"fsync", "remote|local", "what fsync waits for (default: remote)", func(m *Mount, v string) (err error) { m.Fsync, err = choose(v, fsyncLevels()); return err }},
+		{"fsync-timeout", "DUR", "time without progress that ends it (default 5m)", func(m *Mount, v string) (err error) { m.FsyncTimeout, err = parseTimeout(v); return err }},
+		{"mkdir", "confirm|journal", "mkdir waits for pCloud (default), or for nothing", func(m *Mount, v string) (err error) { m.MkdirJournal, err = choose(v, mkdirModes()); return err }},
 		{"authfile", "FILE", "read the access token from FILE (mode 0600)", func(m *Mount, v string) error { m.AuthFile = v; return nil }},
 		{"fsname", "NAME", "name shown by df and mount (default: SOURCE)", func(m *Mount, v string) (err error) { m.FsName, err = parseFsName(v); return err }},
 		{"endpoint", "HOST:PORT", "connect to this server instead of pCloud's", func(m *Mount, v string) (err error) { m.Endpoint, err = parseEndpoint(v); return err }},
@@ -137,15 +153,22 @@ func split(s string) []string {
 	return words
 }
 
-// OptionHelp returns one line for every option of -o, aligned.
+// OptionHelp returns the options of -o for people, aligned. An option without
+// an explanation of its own shares the line of the next.
 func OptionHelp() string {
 	var b strings.Builder
+	words := ""
 	for _, o := range options() {
-		word := o.name
+		words += o.name
 		if o.value != "" {
-			word += "=" + o.value
+			words += "=" + o.value
 		}
-		fmt.Fprintf(&b, "  %-18s %s\n", word, o.help)
+		if o.help == "" {
+			words += ", "
+			continue
+		}
+		fmt.Fprintf(&b, "  %-25s %s\n", words, o.help)
+		words = ""
 	}
 	return b.String()
 }

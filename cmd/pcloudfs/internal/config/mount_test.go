@@ -4,9 +4,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pcloudfs/pcloudfs/cache"
 )
 
 func TestParseMount(t *testing.T) {
@@ -38,6 +41,13 @@ func TestParseMount(t *testing.T) {
 		{"escaped comma and backslash", []string{`fsname=a\,b\\c,ro`}, with(func(m *Mount) {
 			m.FsName, m.ReadOnly = `a,b\c`, true
 		})},
+		{"durability", []string{"close=sync,fsync=local,mkdir=journal,fsync-timeout=90s"}, with(func(m *Mount) {
+			m.Close, m.Fsync, m.MkdirJournal, m.FsyncTimeout = cache.OnDisk, cache.OnDisk, true, 90*time.Second
+		})},
+		{"defaults by name", []string{"close=remote,mkdir=journal", "close=journal,fsync=remote,mkdir=confirm"}, with(func(m *Mount) {
+			m.Close, m.Fsync = cache.InJournal, cache.InCloud
+		})},
+		{"limits", []string{"uploads=12,spool=10G"}, with(func(m *Mount) { m.Uploads, m.Spool = 12, 10<<30 })},
 		{"endpoint", []string{"endpoint=localhost:8443"}, with(func(m *Mount) { m.Endpoint = "localhost:8443" })},
 		{"endpoint in IPv6", []string{"endpoint=[::1]:8443"}, with(func(m *Mount) { m.Endpoint = "[::1]:8443" })},
 	}
@@ -72,6 +82,18 @@ func TestParseMountRefuses(t *testing.T) {
 		{"umask=888", "octal"},
 		{"umask=1000", "octal"},
 		{"fsname=a\nb", "control character"},
+		{"close=disk", `option close: "disk" is not one of journal, sync, remote`},
+		{"close=SECRET" + strings.Repeat("x", 40), "not one of"},
+		{"fsync=never", "not one of remote, local"},
+		{"fsync", "fsync=remote|local"},
+		{"mkdir=", "mkdir=confirm|journal"},
+		{"uploads=0", "from 1 to 64"},
+		{"uploads=many", "from 1 to 64"},
+		{"spool=1M", "at least 16 MiB"},
+		{"spool=lots", "is not a size"},
+		{"fsync-timeout=5", "not a duration like"},
+		{"fsync-timeout=-5m", "more than 0"},
+		{"fsync_timeout=5m", "did you mean fsync-timeout?"},
 		{"endpoint=localhost", "HOST:PORT"},
 		{"endpoint=:443", "HOST:PORT"},
 		{"endpoint=https://localhost:443", "HOST:PORT"},
@@ -94,7 +116,7 @@ func TestOptionHelpNamesEveryOption(t *testing.T) {
 	t.Parallel()
 	help := OptionHelp()
 	for _, o := range options() {
-		require.Contains(t, help, "  "+o.name)
+		require.Regexp(t, `(?m)^  (.*, )?`+o.name+`[=, ]`, help)
 	}
 	for line := range strings.Lines(help) {
 		require.LessOrEqual(t, len(line), 80)
