@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/config"
+	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/control"
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/mounting"
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/source"
 	"github.com/pcloudfs/pcloudfs/remote/pcloudtest"
@@ -89,7 +90,8 @@ func demo(env environment, mountpoint, data string) (err error) {
 			CacheDir: filepath.Join(data, "cache"),
 		},
 		Token: token, Authority: srv.CAPEM(),
-		UserAgent: "pcloudfs/" + version(), Log: log,
+		RuntimeDir: control.Dir(env.getenv, os.Getuid()),
+		UserAgent:  "pcloudfs/" + version(), Log: log,
 	})
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func testEnvironment(t *testing.T) (env environment, stdout, stderr *bytes.Buffe
 
 func TestHelpFitsAScreen(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"", "mount", "demo", "emulate", "version", "help"} {
+	for _, command := range []string{"", "mount", "umount", "queue", "queue retry", "queue save", "queue drop", "demo", "emulate", "version", "help"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			env, stdout, stderr := testEnvironment(t)

@@ -12,6 +12,7 @@ import (
 // environment is the world as the commands see it, so that tests can pass
 // another one.
 type environment struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 
 	getenv   func(key string) string
@@ -28,8 +29,12 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	run := run
+	if isHelper(os.Args[0]) {
+		run = runHelper
+	}
 	os.Exit(run(os.Args[1:], environment{
-		stdout: os.Stdout, stderr: os.Stderr,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		getenv: os.Getenv, unsetenv: os.Unsetenv,
 		signals:   signals,
 		cacheHome: xdg.CacheHome, dataHome: xdg.DataHome,

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/config"
+	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/control"
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/mounting"
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/source"
 )
@@ -41,6 +42,7 @@ func newMount(env environment) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVarP(&options, "option", "o", nil, "`OPTION` list, separated by commas")
+	cmd.Flags().Lookup("option").Hidden = true // the first line has it
 	return cmd
 }
 
@@ -77,6 +79,7 @@ func mountRequest(env environment, src, mountpoint string, options []string) (r 
 		r.Log.Warn("options of Duplicati in SOURCE mean nothing here and are ignored")
 	}
 	r.CacheHome = env.cacheHome
+	r.RuntimeDir = control.Dir(env.getenv, os.Getuid())
 	r.UserAgent = "pcloudfs/" + version()
 	return r, nil
 }

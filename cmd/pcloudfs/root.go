@@ -14,6 +14,10 @@ const rootHelp = `Mounts a folder of pCloud as a directory.
 
   pcloudfs mount SOURCE MOUNTPOINT [-o OPTION,...]
                      mount a folder; SOURCE is pcloud://<host>/<folder>
+  pcloudfs umount MOUNTPOINT
+                     unmount it and wait until everything is in pCloud
+  pcloudfs queue MOUNTPOINT
+                     list what is not in pCloud yet; retry, save or drop it
   pcloudfs demo [MOUNTPOINT]
                      try it without an account
   pcloudfs emulate --listen ADDR
@@ -28,7 +32,11 @@ Exit status: 0 done, 1 failed, 2 wrong usage.
 func run(args []string, env environment) int {
 	root := newRoot(env)
 	root.SetArgs(args)
-	err := root.Execute()
+	return finish(env, root.Execute())
+}
+
+// finish tells an error and returns the exit status.
+func finish(env environment, err error) int {
 	if err != nil {
 		fmt.Fprintln(env.stderr, "pcloudfs: "+oneLine(err.Error()))
 	}
@@ -59,18 +67,26 @@ func newRoot(env environment) *cobra.Command {
 		return usagef("%s%w%s", commandPrefix(cmd), err, seeHelp(cmd))
 	})
 	root.SetHelpCommand(newHelp(root))
-	root.AddCommand(newMount(env), newDemo(env), newEmulate(env), newVersion(env))
-	for _, cmd := range root.Commands() {
+	root.AddCommand(newMount(env), newUmount(env), newQueue(env), newDemo(env), newEmulate(env), newVersion(env))
+	prepare(root)
+	return root
+}
+
+// prepare sets what all commands have in common.
+func prepare(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
 		cmd.Flags().SortFlags = false
 		cmd.DisableFlagsInUseLine = true
+		cmd.InitDefaultHelpFlag()
+		cmd.Flags().Lookup("help").Hidden = true // everybody knows
+		prepare(cmd)
 	}
-	return root
 }
 
 func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:  "help [COMMAND]",
-		Args: arguments(0, 1),
+		Args: arguments(0, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
@@ -88,7 +104,6 @@ func helpText(cmd *cobra.Command) string {
 		return text
 	}
 	text = "Usage: " + cmd.UseLine() + "\n\n" + text
-	cmd.InitDefaultHelpFlag()
 	if cmd.HasAvailableLocalFlags() {
 		text += "\n" + cmd.LocalFlags().FlagUsages()
 	}
@@ -123,7 +138,7 @@ func commandPrefix(cmd *cobra.Command) string {
 	if !cmd.HasParent() {
 		return ""
 	}
-	return cmd.Name() + ": "
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ") + ": "
 }
 
 func seeHelp(cmd *cobra.Command) string { return " (see: " + cmd.CommandPath() + " --help)" }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -23,11 +24,16 @@ import (
 	"github.com/moby/sys/mountinfo"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/control"
 	"github.com/pcloudfs/pcloudfs/fs/fstest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"pcloudfs": main})
+	commands := map[string]func(){"pcloudfs": main}
+	for _, name := range helperNames() {
+		commands[name] = main
+	}
+	testscript.Main(m, commands)
 }
 
 // TestScripts runs the scripts that need no kernel support.
@@ -68,7 +74,14 @@ func scriptParams(dir string) testscript.Params {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, ".cache"))
 			e.Setenv("XDG_DATA_HOME", filepath.Join(e.WorkDir, ".local"))
+			e.Setenv(control.EnvDir, filepath.Join(e.WorkDir, ".run"))
 			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"start": cmdStart, "signal": cmdSignal, "finish": cmdFinish, "ready": cmdReady,
@@ -148,7 +161,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	for _, key := range []string{
-		"PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "PCLOUDFS_AUTHID", "GOCOVERDIR",
+		"PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "PCLOUDFS_AUTHID", "GOCOVERDIR", control.EnvDir,
 	} {
 		if v := ts.Getenv(key); v != "" {
 			p.cmd.Env = append(p.cmd.Env, key+"="+v)

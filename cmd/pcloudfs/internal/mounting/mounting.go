@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 
 	"github.com/pcloudfs/pcloudfs/cache"
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/config"
+	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/control"
+	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/progress"
 	"github.com/pcloudfs/pcloudfs/cmd/pcloudfs/internal/source"
 	"github.com/pcloudfs/pcloudfs/fs"
 	"github.com/pcloudfs/pcloudfs/remote"
@@ -26,6 +29,7 @@ type Request struct {
 	Token      source.Token
 	Authority  []byte // certificates to trust (PEM); nil: the system's
 	CacheHome  string // XDG directory for caches
+	RuntimeDir string // for the control socket (see package control)
 	UserAgent  string
 	Log        *slog.Logger
 }
@@ -37,6 +41,15 @@ type Mount struct {
 	fuse   *fs.Mounted
 	log    *slog.Logger
 	path   string // of the mount point
+
+	control *control.Server // nil if there is none
+
+	wait   context.Context // for uploads; ended by hurry
+	hurry  context.CancelFunc
+	leave  chan struct{} // closed by the first request to unmount
+	left   sync.Once
+	ended  chan struct{} // closed once the volume is closed
+	result error         // of closing it
 }
 
 // connectTimeout is how long pCloud may take to answer when a mount starts.
@@ -53,7 +66,8 @@ func Start(ctx context.Context, r Request) (*Mount, error) {
 	if err := fs.Available(); err != nil {
 		return nil, err
 	}
-	m := &Mount{log: r.Log, path: path}
+	m := &Mount{log: r.Log, path: path, leave: make(chan struct{}), ended: make(chan struct{})}
+	m.wait, m.hurry = context.WithCancel(context.Background())
 	if err := m.start(ctx, r); err != nil {
 		m.release()
 		return nil, err
@@ -77,10 +91,12 @@ func (m *Mount) start(ctx context.Context, r Request) error {
 	if err != nil {
 		return err
 	}
-	m.volume, err = cache.Open(ctx, cache.Options{
-		Remote: m.client, Root: root, Dir: dir, Identity: identity,
-		ReadOnly: r.Options.ReadOnly, Log: r.Log,
-	})
+	options, err := volumeOptions(r, dir)
+	if err != nil {
+		return err
+	}
+	options.Remote, options.Root, options.Identity = m.client, root, identity
+	m.volume, err = cache.Open(ctx, options)
 	if err != nil {
 		return explainCache(err, dir, host)
 	}
@@ -88,8 +104,24 @@ func (m *Mount) start(ctx context.Context, r Request) error {
 	if err != nil {
 		return explainMount(err, m.path)
 	}
-	r.Log.Info("mounted", slog.String("mountpoint", m.path), slog.String("source", r.Source.String()), slog.String("cache", dir))
+	m.serveControl(r, dir)
+	r.Log.Info("mounted", slog.String("mountpoint", m.path), slog.String("source", r.Source.String()),
+		slog.String("cache", dir), slog.String("spool", progress.Bytes(options.Spool)))
 	return nil
+}
+
+// volumeOptions are those that the request decides about.
+func volumeOptions(r Request, dir string) (cache.Options, error) {
+	o := cache.Options{
+		Dir: dir, ReadOnly: r.Options.ReadOnly, Log: r.Log,
+		Uploads: r.Options.Uploads, Spool: r.Options.Spool, SyncTimeout: r.Options.FsyncTimeout,
+		Fsync: r.Options.Fsync, Close: r.Options.Close, MkdirJournal: r.Options.MkdirJournal,
+	}
+	var err error
+	if o.Spool == 0 {
+		o.Spool, err = spoolLimit(dir)
+	}
+	return o, err
 }
 
 // connect logs in at host and finds the folder to mount.
@@ -104,6 +136,7 @@ func (m *Mount) connect(ctx context.Context, r Request, host string) (root remot
 		TokenSource: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: r.Token.Reveal()}),
 		RootCAs:     pool,
 		UserAgent:   r.UserAgent,
+		MaxConns:    connections(r.Options.Uploads),
 		Log:         r.Log,
 	})
 	if err != nil {
@@ -118,6 +151,15 @@ func (m *Mount) connect(ctx context.Context, r Request, host string) (root remot
 		return 0, "", explainFolder(err, r, host)
 	}
 	return folder.FolderID, config.Identity(r.Source.Host, r.Options, r.Authority, uint64(user.UserID), r.Source.Path), nil
+}
+
+// connections leaves some for other calls when many transfers are wanted; 0 is
+// the default.
+func connections(uploads int) int {
+	if uploads <= 4 {
+		return 0
+	}
+	return uploads + 4
 }
 
 func fsOptions(r Request) fs.Options {
@@ -135,54 +177,68 @@ func fsOptions(r Request) fs.Options {
 // Path returns the absolute path of the mount point.
 func (m *Mount) Path() string { return m.path }
 
-// Run serves until the folder is unmounted, by a signal or by somebody else,
-// and everything is uploaded. The first signal unmounts, a second one stops
-// waiting. The error says what is not in pCloud.
+// Run serves until the folder is unmounted, by a signal, a command or somebody
+// else, and everything is uploaded. The first signal unmounts, a second one
+// stops waiting. The error says what is not in pCloud.
 func (m *Mount) Run(signals <-chan os.Signal) error {
 	select {
 	case <-m.fuse.Done():
 		m.log.Info("unmounted by another program", slog.String("mountpoint", m.path))
+	case <-m.leave:
+		m.log.Info("unmounted by request", slog.String("mountpoint", m.path))
 	case sig := <-signals:
 		m.log.Info("unmounting", slog.String("mountpoint", m.path), slog.String("signal", sig.String()))
-		if err := m.unmount(); err != nil {
+		if err := m.unmountAnyway(); err != nil {
 			m.log.Error("unmount", slog.String("mountpoint", m.path), slog.Any("error", err))
 		}
 	}
-	return m.drain(signals)
-}
-
-// drain waits until open files are closed and everything is uploaded, or until
-// a signal.
-func (m *Mount) drain(signals <-chan os.Signal) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		select {
-		case <-m.fuse.Done():
-		case <-ctx.Done():
-		}
-		done <- m.volume.Close(ctx)
-	}()
-	var err error
-	select {
-	case err = <-done:
-	case sig := <-signals:
-		m.log.Warn("not waiting for uploads", slog.String("signal", sig.String()))
-		cancel()
-		err = <-done
+	m.drain(signals)
+	if m.control != nil {
+		m.control.Close()
 	}
 	m.client.Close()
-	if err != nil {
-		return err
+	if m.result != nil {
+		return m.result
 	}
 	m.log.Info("unmounted, everything is in pCloud", slog.String("mountpoint", m.path))
 	return nil
 }
 
-// unmount takes the folder out of the tree. Programs that still use it keep
-// their open files until they close them.
-func (m *Mount) unmount() error {
+// reportEvery is how often the log says how far the uploads are.
+const reportEvery = 5 * time.Second
+
+// drain waits until open files are closed and everything is uploaded, or until
+// a signal or a request to hurry, and closes the volume.
+func (m *Mount) drain(signals <-chan os.Signal) {
+	m.left.Do(func() { close(m.leave) })
+	go func() {
+		defer close(m.ended)
+		select {
+		case <-m.fuse.Done():
+		case <-m.wait.Done():
+		}
+		m.result = m.volume.Close(m.wait)
+	}()
+	defer m.hurry()
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	var meter progress.Meter
+	for meter.Add(time.Now(), m.volume.Status()); ; meter.Add(time.Now(), m.volume.Status()) {
+		select {
+		case <-m.ended:
+			return
+		case sig := <-signals:
+			m.log.Warn("not waiting for uploads", slog.String("signal", sig.String()))
+			m.hurry()
+		case <-tick.C:
+			m.log.Info("still to be sent: " + meter.String())
+		}
+	}
+}
+
+// unmountAnyway takes the folder out of the tree. Programs that still use it
+// keep their open files until they close them.
+func (m *Mount) unmountAnyway() error {
 	err := m.fuse.Unmount()
 	if err == nil {
 		return nil
@@ -206,4 +262,5 @@ func (m *Mount) release() {
 	if m.client != nil {
 		m.client.Close()
 	}
+	m.hurry()
 }
