@@ -25,6 +25,7 @@ import (
 var (
 	crashSeed  = flag.Uint64("crash.seed", 0, "run only this seed of TestCrash")
 	crashSeeds = flag.Int("crash.seeds", 10, "number of seeds of TestCrash")
+	crashHarsh = flag.Bool("crash.harsh", false, "mount again while requests of the dead are on their way to pCloud, and fsync folders while others write")
 )
 
 // TestCrash kills mounts at random moments of random work and mounts again.
@@ -69,8 +70,13 @@ func crash(t *testing.T, seed uint64, total *crashTotals) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	e := startEmulator(t, "--rtt", fmt.Sprint(rng.IntN(20), "ms"), "--up", fmt.Sprint(1+rng.IntN(20), "M"))
 	watcher := watch(t, e)
+	connections := e.stats(t).Connections
 	m := startMount(t, e, mountOptions{})
-	work := startWorkload(t, m, seed, 1+rng.IntN(4), 6<<20)
+	workers, syncs := 1+rng.IntN(4), 1
+	if workers == 1 || *crashHarsh {
+		syncs = 2
+	}
+	work := startWorkload(t, m, seed, workers, 6<<20, syncs)
 	work.wait(time.Duration(200+rng.IntN(3000)) * time.Millisecond)
 	killed := time.Now()
 	m.kill(t)
@@ -87,10 +93,17 @@ func crash(t *testing.T, seed uint64, total *crashTotals) {
 	total.synced.Add(int64(synced))
 	total.pending.Add(int64(h.pending(server)))
 
+	settle := func() {
+		if !*crashHarsh {
+			eventually(t, patience, "pCloud has read what the dead have sent", func() bool { return e.stats(t).Connections <= connections })
+		}
+	}
+	settle()
 	for rng.IntN(3) == 0 { // killed again while it recovers
 		m = m.remount(t)
 		m.wait(time.Duration(rng.IntN(700)) * time.Millisecond)
 		m.kill(t)
+		settle()
 		total.again.Add(1)
 	}
 	m = m.remount(t)
@@ -111,12 +124,12 @@ type workload struct {
 	stdin io.Closer
 }
 
-func startWorkload(t *testing.T, m *mount, seed uint64, workers, largest int) *workload {
+func startWorkload(t *testing.T, m *mount, seed uint64, workers, largest, syncs int) *workload {
 	t.Helper()
 	w := &workload{log: filepath.Join(t.TempDir(), "log")}
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(exe, m.Dir, w.log, fmt.Sprint(seed), fmt.Sprint(workers), fmt.Sprint(largest))
+	cmd := exec.Command(exe, m.Dir, w.log, fmt.Sprint(seed), fmt.Sprint(workers), fmt.Sprint(largest), fmt.Sprint(syncs))
 	cmd.Env = append(os.Environ(), childEnv+"=crash workload")
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)

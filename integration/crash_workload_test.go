@@ -58,17 +58,18 @@ func sumsOf(data []byte) sums {
 var _ = func() bool { children["crash workload"] = crashWorkload; return true }()
 
 // crashWorkload writes to a mount until it fails or its standard input ends:
-// arguments are the mount, the log, a seed, the number of workers, and the
-// largest file.
+// arguments are the mount, the log, a seed, the number of workers, the largest
+// file, and what is fsynced: nothing (0), files (1), or folders too (2).
 func crashWorkload(args []string) error {
-	if len(args) != 5 {
+	if len(args) != 6 {
 		return fmt.Errorf("%d arguments", len(args))
 	}
 	seed, err1 := strconv.ParseUint(args[2], 10, 64)
 	workers, err2 := strconv.Atoi(args[3])
 	largest, err3 := strconv.Atoi(args[4])
-	log, err4 := os.OpenFile(args[1], os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	syncs, err4 := strconv.Atoi(args[5])
+	log, err5 := os.OpenFile(args[1], os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return err
 	}
 	defer log.Close()
@@ -80,7 +81,7 @@ func crashWorkload(args []string) error {
 	var wg sync.WaitGroup
 	for i := range workers {
 		w := &crashWorker{
-			id: i, root: args[0], log: log, end: end, largest: largest,
+			id: i, root: args[0], log: log, end: end, largest: largest, syncs: syncs,
 			rng: rand.New(rand.NewPCG(seed, uint64(i))), files: map[string][]byte{},
 		}
 		wg.Go(w.run)
@@ -96,6 +97,7 @@ type crashWorker struct {
 	log     *os.File
 	end     <-chan struct{}
 	largest int
+	syncs   int
 	rng     *rand.Rand
 	ops     int
 	files   map[string][]byte
@@ -252,7 +254,7 @@ func (w *crashWorker) modify() bool {
 
 // store opens a file, writes to it in pieces, perhaps fsyncs it, and closes it.
 func (w *crashWorker) store(kind, p string, flags int, off int64, data, all []byte) bool {
-	sync := w.rng.IntN(6) == 0
+	sync := w.syncs > 0 && w.rng.IntN(6) == 0
 	return w.op(entry{Kind: kind, Path: p, Data: sumsOf(all)}, func(synced func()) error {
 		f, err := os.OpenFile(w.path(p), os.O_WRONLY|flags, 0o644)
 		if err != nil {
@@ -329,6 +331,9 @@ func (w *crashWorker) touchFile(p string) bool {
 
 // syncDir makes sure that everything in the worker's folder is in pCloud.
 func (w *crashWorker) syncDir() bool {
+	if w.syncs < 2 {
+		return true
+	}
 	return w.op(entry{Kind: "syncdir", Path: w.dir()}, func(synced func()) error {
 		d, err := os.Open(w.path(w.dir()))
 		if err != nil {
