@@ -17,12 +17,21 @@ const (
 )
 
 // follow keeps the metadata current by pCloud's change feed (pCloud API 11.4)
-// until the volume ends. Without the feed, listings expire by age.
-func (v *Volume) follow(since remote.DiffID) {
+// until the volume ends. Without the feed, listings expire by age. known says
+// that there is a feed and since is where it stood before anything was listed.
+func (v *Volume) follow(since remote.DiffID, known bool) {
 	pause := followPause
 	aged := time.Now()
 	for v.ctx.Err() == nil {
-		ch, err := v.remote.WaitDiff(v.ctx, since, diffLimit)
+		var ch remote.Changes
+		var err error
+		if known {
+			ch, err = v.remote.WaitDiff(v.ctx, since, diffLimit)
+		} else if since, err = v.remote.LastDiff(v.ctx); err == nil {
+			known = true
+			v.meta.Expire() // what was listed before may miss something
+			continue
+		}
 		if err == nil {
 			v.applyChanges(ch)
 			since = ch.DiffID

@@ -13,8 +13,13 @@ import (
 )
 
 const (
-	// lookahead is how many intents at the head of the queue are considered.
+	// lookahead is how many intents at the head of the queue are considered,
+	// those not counted that can't be applied now.
 	lookahead = 512
+
+	// triesMax is how often something is tried that fails for a reason that
+	// time does not seem to change.
+	triesMax = 10
 
 	backoffMin = time.Second
 	backoffMax = time.Minute
@@ -51,18 +56,20 @@ func (v *Volume) drain() {
 func (v *Volume) schedule(now time.Time) time.Duration {
 	clear, loose := true, true
 	wake := time.Hour
+	considered := 0
 	var passed []*pending
 	for i, p := range v.queue {
-		if i >= lookahead || (!loose && v.running >= v.uploads) {
+		if considered >= lookahead || (!loose && v.running >= v.uploads) {
 			break
 		}
 		if p.Parked != "" {
 			continue
 		}
-		if !p.started && ((p.held() && !v.closing) || v.follows(p, passed)) {
+		if !p.started && ((p.held() && !v.closing) || v.blocked(p) || v.follows(p, passed)) {
 			passed = append(passed, p)
 			continue
 		}
+		considered++
 		small := v.isSmallNew(p)
 		if p.started {
 			clear, loose = false, loose && small
@@ -94,8 +101,9 @@ func (v *Volume) schedule(now time.Time) time.Duration {
 }
 
 // follows says whether an intent must wait for one of those that were passed
-// by, because it is about the same file or name, or removes the folder. A removal that is held back for
-// the sake of readers is not any more when its name is needed. Volume.mu is held.
+// by, because it is about the same file or name, or removes the folder. A
+// removal that is held back for the sake of readers is not any more when its
+// name is needed. Volume.mu is held.
 func (v *Volume) follows(p *pending, passed []*pending) (waits bool) {
 	for _, q := range passed {
 		same := q.n == p.n || q.n == p.over
@@ -134,6 +142,26 @@ func (v *Volume) hasParent(p *pending) bool {
 	}
 	_, ok := v.folderOf(p.Parent)
 	return ok
+}
+
+// blocked says whether something waits for a folder that pCloud refuses to
+// make. Volume.mu is held.
+func (v *Volume) blocked(p *pending) bool {
+	for range 4096 { // see ancestors
+		if v.hasParent(p) {
+			return false
+		}
+		d := v.nodes[p.Parent]
+		if d == nil {
+			return true
+		}
+		i := slices.IndexFunc(d.queue, func(q *pending) bool { return q.Op == opMkdir })
+		if i < 0 || d.queue[i].Parked != "" {
+			return true
+		}
+		p = d.queue[i]
+	}
+	return true
 }
 
 // begin gives an intent to a worker. Volume.mu is held.
@@ -186,7 +214,7 @@ func (v *Volume) end(p *pending, err error) {
 	defer v.broadcast()
 	switch {
 	case err == nil || v.ctx.Err() != nil:
-	case permanent(err):
+	case permanent(err), p.Tries >= triesMax && !passing(err):
 		v.park(p, err)
 	default:
 		p.Tries++
@@ -209,6 +237,12 @@ func permanent(err error) bool {
 		return re.Result != 0 && !re.Temporary()
 	}
 	return false
+}
+
+// passing says whether a failure has a reason that may go away: the network, the
+// account, the local disk under the journal.
+func passing(err error) bool {
+	return isTemporary(err) || errors.Is(err, remote.ErrToken) || errors.Is(err, remote.ErrWrongRegion) || errors.Is(err, errUnsaved)
 }
 
 // park puts an intent aside that pCloud refuses. Its bytes and its place in

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -11,6 +13,9 @@ import (
 // saveRetry is how long after a failure the journal is tried again when nobody
 // else has a reason to.
 const saveRetry = 5 * time.Second
+
+// errUnsaved says that the journal can't be written.
+var errUnsaved = errors.New("the journal can't be written")
 
 // batch is what the next commit of the journal will change. The queue in memory
 // is ahead of the journal, and everything that changes it adds to the batch in
@@ -94,7 +99,7 @@ func (v *Volume) save(b *batch) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if err != nil {
-		b.err = spoolError("write the journal", err)
+		b.err = spoolError("save the change", fmt.Errorf("%w: %w", errUnsaved, err))
 		v.unsaved(b)
 	} else {
 		v.saved(b)

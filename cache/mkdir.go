@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pcloudfs/pcloudfs/cache/journal"
+	"github.com/pcloudfs/pcloudfs/cache/metadata"
 	"github.com/pcloudfs/pcloudfs/remote"
 )
 
@@ -35,6 +36,7 @@ func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, erro
 	}
 	// Not ctx: a signal must not leave the caller in doubt about a lock. The
 	// client's own time limits end the wait.
+	before := v.meta.Begin(parent)
 	e, err := v.createFolder(context.WithoutCancel(ctx), parent, name)
 	if err != nil {
 		v.meta.Drop(parent) // the call may have taken effect
@@ -42,15 +44,15 @@ func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, erro
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.newFolder(e)
+	v.newFolder(e, before)
 	return v.attr(v.nodeOf(e), e), nil
 }
 
-// newFolder makes a folder known that was just made: it is empty. Volume.mu is
-// held.
-func (v *Volume) newFolder(e remote.Entry) {
+// newFolder makes a folder known that was made after a moment: it is empty,
+// unless the change feed has told otherwise. Volume.mu is held.
+func (v *Volume) newFolder(e remote.Entry, before metadata.Token) {
 	v.learn(e)
-	v.meta.Put(v.meta.Begin(e.FolderID), remote.Folder{Entry: e})
+	v.meta.Put(before.Of(e.FolderID), remote.Folder{Entry: e})
 }
 
 // settleFolder waits until a folder that an earlier volume made in the queue
@@ -162,6 +164,7 @@ func (v *Volume) applyMkdir(ctx context.Context, p *pending) error {
 	if !ok {
 		return fmt.Errorf("make folder %q: %w", p.Name, errGone)
 	}
+	before := v.meta.Begin(parent)
 	e, err := v.remote.CreateFolder(ctx, parent, p.Name)
 	isNew := err == nil
 	if errors.Is(err, fs.ErrExist) || uncertain(err) {
@@ -177,7 +180,7 @@ func (v *Volume) applyMkdir(ctx context.Context, p *pending) error {
 	ch := journal.Change{Bind: []journal.Binding{{Node: p.n.id, Folder: true, FolderID: e.FolderID}}}
 	return v.done(p, ch, func() {
 		if isNew {
-			v.newFolder(e)
+			v.newFolder(e, before)
 		} else {
 			v.learn(e)
 		}

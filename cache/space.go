@@ -113,7 +113,7 @@ func (v *Volume) reserveQuota(ctx context.Context, c *contentState, size int64) 
 // in the spool. Volume.mu is held.
 func (v *Volume) movable() (last uint64) {
 	for _, p := range v.queue {
-		if p.Op == opPut && p.Parked == "" && p.c != nil && p.c.writers == 0 {
+		if p.Op == opPut && p.Parked == "" && p.c != nil && p.c.writers == 0 && !v.blocked(p) {
 			last = max(last, p.Seq)
 		}
 	}

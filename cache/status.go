@@ -191,7 +191,8 @@ func (v *Volume) byID(id uint64) *pending {
 }
 
 // Drop gives up a change for ever; what pCloud has then shows again. The bytes
-// of a put are lost unless they were saved.
+// of a put are lost unless they were saved. What later changes build on is
+// refused with ErrNeeded.
 func (v *Volume) Drop(id uint64) error {
 	v.mu.Lock()
 	p := v.byID(id)
@@ -201,6 +202,12 @@ func (v *Volume) Drop(id uint64) error {
 			return ErrNoItem
 		}
 		return ErrActive
+	}
+	for _, q := range v.queue {
+		if q.Seq > p.Seq && needs(q.Intent, p.Intent) {
+			v.mu.Unlock()
+			return fmt.Errorf("%w: %s %q (%d)", ErrNeeded, q.Op, q.Name, q.Seq)
+		}
 	}
 	v.forgo(p)
 	b := v.note(journal.Change{Delete: []uint64{id}})
@@ -216,6 +223,11 @@ func (v *Volume) forgo(p *pending) {
 	n.pins++
 	defer v.unpin(n)
 	switch p.Op {
+	case opMkdir:
+		n.unlinked = true
+		v.displace(n)
+	case opTimes:
+		n.mtime = time.Time{}
 	case opRemove:
 		n.unlinked = false
 	case opRename:
@@ -238,4 +250,29 @@ func (v *Volume) forgo(p *pending) {
 		v.unpin(p.over)
 	}
 	v.dequeue(p)
+	for _, c := range p.claims {
+		v.reclaim(c.dir, c.name)
+	}
+}
+
+// reclaim finds out what has a slot now that a claim of it was taken back before
+// older ones. Volume.mu is held.
+func (v *Volume) reclaim(dir NodeID, name string) {
+	s := v.slots[dir][name]
+	if s == nil {
+		return
+	}
+	s.node = 0
+	for _, p := range v.queue {
+		for _, c := range p.claims {
+			if c.dir == dir && c.name == name {
+				s.node = c.node
+			}
+		}
+	}
+	for _, n := range v.nodes {
+		if n.placed && n.parent == dir && n.name == name {
+			s.node = n.id
+		}
+	}
 }

@@ -21,7 +21,7 @@ func (v *Volume) tree(i int, now time.Time) []*pending {
 	last := -1
 	for j := i; j < len(v.queue); j++ {
 		p := v.queue[j]
-		if p.Op != opRemove || p.started || !p.committed || p.Parked != "" || p.held() || p.notBefore.After(now) || !p.n.inCloud {
+		if p.Op != opRemove || p.started || !p.committed || p.Parked != "" || p.held() || p.notBefore.After(now) || !p.n.inCloud || p.n.read() {
 			break
 		}
 		if p.Folder && v.allBelow(v.queue[i:j], p.n.id) {

@@ -151,14 +151,18 @@ func (v *Volume) start(ctx context.Context, o Options) error {
 	}
 	v.space, v.asked = space, time.Now()
 	since, err := v.remote.LastDiff(ctx) // before anything is listed
-	if err != nil {
+	if err != nil && (isTemporary(err) || !permanent(err)) {
 		return fmt.Errorf("ask pCloud for the change feed: %w", err)
+	}
+	known := err == nil
+	if !known {
+		v.log.Warn("pCloud does not give the change feed, folders are listed again and again", "err", err)
 	}
 	if err := v.recover(); err != nil {
 		return err
 	}
 	v.wg.Go(v.drain)
-	v.wg.Go(func() { v.follow(since) })
+	v.wg.Go(func() { v.follow(since, known) })
 	return nil
 }
 
@@ -187,7 +191,7 @@ func (v *Volume) Close(ctx context.Context) error {
 	v.mu.Unlock()
 	werr := v.await(ctx, func() uint64 {
 		for i := len(v.queue) - 1; i >= 0; i-- {
-			if p := v.queue[i]; p.Parked == "" {
+			if p := v.queue[i]; p.Parked == "" && !v.blocked(p) {
 				return p.Seq
 			}
 		}
