@@ -1,7 +1,7 @@
 package upload
 
 import (
-	"context"
+	"flag"
 	"fmt"
 	"io"
 	"testing"
@@ -13,6 +13,8 @@ import (
 	"github.com/pcloudfs/pcloudfs/remote"
 	"github.com/pcloudfs/pcloudfs/remote/pcloudtest"
 )
+
+var benchSize = flag.Int64("upload.benchsize", 256<<20, "bytes to send in benchmarks")
 
 // pattern is a source of any size that takes no memory.
 type pattern int64
@@ -38,55 +40,59 @@ func TestLinkIsFull(t *testing.T) {
 	t.Parallel()
 	shape := pcloudtest.Shape{RTT: 50 * time.Millisecond, Up: 25 * mbit, ConnUp: 5 * mbit}
 	const size = 32 << 20
-	one, most := transferTime(t, shape, 1, size), transferTime(t, shape, 4, size)
-	require.Greater(t, one, 3*most)
-	require.Less(t, ratio(shape, 4, size, most), 1.1)
+	times := make(map[int]time.Duration)
+	for _, streams := range []int{1, 4, 6} {
+		synctest.Test(t, func(t *testing.T) { times[streams] = sendPattern(t, shape, streams, size) })
+		require.Less(t, ratio(shape, streams, size, times[streams]), 1.1, "%d streams", streams)
+	}
+	require.Greater(t, times[1], 3*times[4])
 }
 
-// ratio compares a time with that of size bytes at full rate.
+// ratio compares a time with what size bytes need at the rate that so many
+// connections have together.
 func ratio(s pcloudtest.Shape, streams int, size int64, d time.Duration) float64 {
-	rate := min(s.Up, int64(streams)*s.ConnUp)
+	rate := s.Up
+	if s.ConnUp > 0 {
+		rate = min(rate, int64(streams)*s.ConnUp)
+	}
 	return d.Seconds() * float64(rate) / float64(size)
 }
 
-// transferTime returns how long a transfer takes in virtual time.
-func transferTime(t testing.TB, shape pcloudtest.Shape, streams int, size int64) (d time.Duration) {
-	run := func(t *testing.T) {
-		s := newService(t, pcloudtest.Options{Shape: shape}, 0)
-		u := New(Options{Remote: s.c, Streams: streams})
-		start := time.Now()
-		st, err := u.Transfer(context.Background(), pattern(size), State{}, nil, nil)
-		require.NoError(t, err)
-		_, err = u.Publish(context.Background(), remote.UploadTarget{Name: "big", If: remote.IfNew()}, st)
-		require.NoError(t, err)
-		d = time.Since(start)
-		require.LessOrEqual(t, s.Stats().BytesIn, size+size/100)
-	}
-	synctest.Test(t.(*testing.T), run)
+// sendPattern returns how long a file of size bytes takes, from nothing to its
+// name.
+func sendPattern(t testing.TB, shape pcloudtest.Shape, streams int, size int64) time.Duration {
+	s := newService(t, pcloudtest.Options{Shape: shape}, 0)
+	u := New(Options{Remote: s.c, Streams: streams})
+	start := time.Now()
+	st, err := u.Transfer(t.Context(), pattern(size), State{}, nil, nil)
+	require.NoError(t, err)
+	_, err = u.Publish(t.Context(), remote.UploadTarget{Name: "big", If: remote.IfNew()}, st)
+	require.NoError(t, err)
+	d := time.Since(start)
+	require.LessOrEqual(t, s.Stats().BytesIn, size+size/100)
 	return d
 }
 
-// TestPrintRatios prints what several streams are worth, in virtual time: run
-// it with -v.
-func TestPrintRatios(t *testing.T) {
-	if testing.Short() || !testing.Verbose() {
-		t.Skip("only prints, with -v")
-	}
-	const size = 256 << 20
+// BenchmarkStreams reports how the time of one file compares with size divided
+// by the bandwidth of the link ("of-link"), and of what its connections may
+// have ("of-streams"). It takes its real time: use -benchtime=1x.
+func BenchmarkStreams(b *testing.B) {
 	for _, shape := range []pcloudtest.Shape{
 		{RTT: 50 * time.Millisecond, Up: 100 * mbit, ConnUp: 20 * mbit},
 		{RTT: 50 * time.Millisecond, Up: 100 * mbit},
-		{RTT: 50 * time.Millisecond, Up: 1000 * mbit, ConnUp: 300 * mbit},
+		{RTT: 50 * time.Millisecond, Up: 1000 * mbit, ConnUp: 200 * mbit},
 	} {
-		for _, streams := range []int{1, 2, 4, 6} {
-			d := transferTime(t, shape, streams, size)
-			rate := min(shape.Up, max(shape.ConnUp, 0)*int64(streams))
-			if shape.ConnUp == 0 {
-				rate = shape.Up
-			}
-			fmt.Printf("link %4.0f Mbit/s, connection %4.0f: %d streams %7.2fs, %.3f of bytes/bandwidth, %.3f of what the streams may have\n",
-				float64(shape.Up)/mbit, float64(shape.ConnUp)/mbit, streams, d.Seconds(),
-				d.Seconds()*float64(shape.Up)/size, d.Seconds()*float64(rate)/size)
+		for _, streams := range []int{1, 4, 6} {
+			b.Run(fmt.Sprintf("link=%v/conn=%v/streams=%d", shape.Up/mbit, shape.ConnUp/mbit, streams), func(b *testing.B) {
+				var d time.Duration
+				for b.Loop() {
+					d += sendPattern(b, shape, streams, *benchSize)
+				}
+				d /= time.Duration(b.N)
+				b.SetBytes(*benchSize)
+				b.ReportMetric(d.Seconds()*float64(shape.Up)/float64(*benchSize), "of-link")
+				b.ReportMetric(ratio(shape, streams, *benchSize, d), "of-streams")
+			})
 		}
 	}
 }

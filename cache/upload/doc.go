@@ -50,9 +50,9 @@
 // range before that, and the result with the file, so the promises are the same.
 // Streams that have nothing left to do take half of what the slowest has to
 // send. Whether the server does such a thing is tried out with a few bytes
-// before the first time; if it does not, one stream has to do. There are never
-// more streams at a time than Options.Streams, unless more files than that are
-// sent, of which each has one.
+// before the first time; if it does not, one stream has to do. Each file has one
+// stream at any time; others send a chunk for it when fewer than Options.Streams
+// are busy in all.
 //
 // # Files that grow
 //

@@ -65,7 +65,7 @@ func (s service) having(data []byte) (names []string) {
 func TestEmulator(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(*emulatorSeeds) {
-		for _, way := range []string{"single", "session", "whole"} {
+		for _, way := range []string{"single", "session", "parallel", "whole"} {
 			synctest.Test(t, func(t *testing.T) {
 				if err := emulated(t, seed, way); err != nil {
 					t.Fatalf("seed %d, %s: %v", seed, way, err)
@@ -78,9 +78,10 @@ func TestEmulator(t *testing.T) {
 // rules draws what goes wrong.
 func rules(rnd *rand.Rand, way string) []pcloudtest.Rule {
 	methods := map[string][]string{
-		"single":  {"uploadfile", "uploadfile", "listfolder", "checksumfile", ""},
-		"session": {"upload_create", "upload_write", "upload_write", "upload_info", "upload_save", "listfolder", ""},
-		"whole":   {"uploadfile", "renamefile", "renamefile", "listfolder", "stat", ""},
+		"single":   {"uploadfile", "uploadfile", "listfolder", "checksumfile", ""},
+		"session":  {"upload_create", "upload_write", "upload_write", "upload_info", "upload_save", "listfolder", ""},
+		"parallel": {"upload_create", "upload_write", "upload_write", "upload_info", "upload_writefromupload", "upload_writefromupload", ""},
+		"whole":    {"uploadfile", "renamefile", "renamefile", "listfolder", "stat", ""},
 	}[way]
 	var rs []pcloudtest.Rule
 	for range rnd.IntN(5) {
@@ -101,7 +102,7 @@ func rules(rnd *rand.Rand, way string) []pcloudtest.Rule {
 		case 6:
 			r.Do, r.Delay = "delay-visibility", 150*time.Millisecond
 		case 7:
-			if way != "session" {
+			if way != "session" && way != "parallel" {
 				continue
 			}
 			r.Do = []string{"lose-session", "wrong-digest"}[rnd.IntN(2)]
@@ -151,13 +152,17 @@ func persist(ctx context.Context, s service, way string, tg remote.UploadTarget,
 	var err error
 	for range 20 {
 		var r Result
-		u := New(Options{Remote: s.c, Chunk: 1000})
+		o := Options{Remote: s.c, Chunk: 1000, Streams: 1}
+		if way == "parallel" {
+			o.Chunk, o.Streams = 200, 3
+		}
+		u := New(o)
 		switch way {
 		case "single":
 			r, err = u.Single(ctx, tg, source(data))
 		case "whole":
 			r, err = u.Whole(ctx, tg, source(data))
-		case "session":
+		case "session", "parallel":
 			kept, err = u.Transfer(ctx, source(data), kept, nil, nil)
 			if err != nil {
 				break

@@ -34,6 +34,9 @@ func (t *transfer) worthwhile() bool {
 
 // together works with the help of other goroutines.
 func (t *transfer) together(ctx context.Context) error {
+	// Smaller ones for smaller files, so that all streams end at the same time.
+	chunk := t.u.o.Chunk
+	t.piece = max(1, chunk/8, min(chunk, (t.size-t.confirmed())/int64(2*t.u.o.Streams)))
 	t.saves, t.sent, t.changed = make(chan chan error), make(chan struct{}), make(chan struct{}, 1)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return t.work(gctx) })
@@ -178,7 +181,7 @@ func (t *transfer) split() *segment {
 			long = g
 		}
 	}
-	if long == nil || long.end-long.next < t.u.o.Chunk {
+	if long == nil || long.end-long.next < t.piece {
 		return nil
 	}
 	return t.cut(long, long.end-(long.end-long.next)/2)
@@ -225,7 +228,7 @@ func (t *transfer) divide() {
 		return
 	}
 	left := t.size - t.main.stop()
-	k := min(int64(t.u.o.Streams), left/t.u.o.Chunk)
+	k := min(int64(t.u.o.Streams), left/t.piece)
 	for i, g := int64(1), t.main; i < k; i++ {
 		if at := t.main.stop() + left/k*i; at > g.off && at >= g.next && at < g.end {
 			g = t.cut(g, at)

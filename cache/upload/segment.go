@@ -206,7 +206,7 @@ func (t *transfer) confirm(g *segment, p *prefix, n int64) error {
 func (t *transfer) reserve(g *segment) int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := min(t.u.o.Chunk, g.end-g.stop())
+	n := min(t.piece, g.end-g.stop())
 	g.next = g.stop() + n
 	return n
 }

@@ -73,6 +73,7 @@ type transfer struct {
 	u        *Uploader
 	src      Source
 	size     int64
+	piece    int64        // how much one request carries
 	floor    *prefix      // of the bytes that the source no longer has
 	steady   func() error // complains if the source has changed
 	save     func(State) error
@@ -105,7 +106,7 @@ func (u *Uploader) newTransfer(src Source, st State) (*transfer, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBytesGone, err)
 	}
 	t := &transfer{
-		u: u, src: src, size: src.Size(), floor: floor, alone: true,
+		u: u, src: src, size: src.Size(), piece: u.o.Chunk, floor: floor, alone: true,
 		steady: func() error { return nil }, save: func(State) error { return nil },
 	}
 	t.main = t.segment(Part{ID: st.ID, Size: st.Size}, t.size)
