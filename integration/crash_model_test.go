@@ -4,6 +4,7 @@ package integration
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -73,9 +74,9 @@ func (h *crashHistory) add(tb testing.TB, e entry) {
 		h.workers[e.Worker] = w
 	}
 	if e.Data.SHA1 != "" {
-		n, err := strconv.ParseUint(e.Data.SHA1[:16], 16, 64)
+		sum, err := hex.DecodeString(e.Data.SHA1)
 		require.NoError(tb, err)
-		h.known[hash64(max(n, 1))] = true
+		h.known[hash64Of(sum)] = true
 	}
 	at := time.Unix(0, e.At)
 	if e.Stage == stageBegin {

@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"crypto/x509"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"sync"
@@ -15,6 +16,13 @@ import (
 
 	"github.com/pcloudfs/pcloudfs/remote"
 )
+
+// hash64 names the content of a file as pCloud's hash of it does, which the
+// server makes of the SHA-1. 0 stands for no file.
+type hash64 uint64
+
+// hash64Of returns the hash of a content from its SHA-1.
+func hash64Of(sha1 []byte) hash64 { return hash64(max(binary.BigEndian.Uint64(sha1), 1)) }
 
 // watcher is a second client that notes every version that any file has, from
 // the change feed. pCloud's hash of a version is made of its SHA-1.

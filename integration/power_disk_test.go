@@ -91,9 +91,10 @@ func (d *disk) OnAdd(ctx context.Context) {
 	d.AddChild("disk", d.NewPersistentInode(ctx, &diskFile{d: d}, fs.StableAttr{Mode: syscall.S_IFREG, Ino: 2}), true)
 }
 
-// cut takes the power away. What is written from now on waits for plug, and is
-// lost.
-func (d *disk) cut(rng *rand.Rand) {
+// cut takes the power away and returns what is on the disk then, and how often
+// it was written to and flushed. What is written from now on waits for plug, and
+// is lost.
+func (d *disk) cut(rng *rand.Rand) (image []byte, writes, flushes int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.image = append([]byte(nil), d.flushed...)
@@ -107,6 +108,7 @@ func (d *disk) cut(rng *rand.Rand) {
 			at += n
 		}
 	}
+	return d.image, d.writes, d.flushes
 }
 
 // plug lets those end who wait for a disk without power.

@@ -36,6 +36,7 @@ func TestResume(t *testing.T) {
 		m.kill(t)
 		require.Empty(t, e.tree(t), "half a file")
 		m = m.remount(t)
+		require.FileExists(t, m.path("large"))
 	}
 	m.stop(t)
 	got := e.tree(t)["data/large"]
