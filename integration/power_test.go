@@ -31,7 +31,7 @@ func TestPower(t *testing.T) {
 	t.Parallel()
 	needLoop(t)
 	survived := 0
-	for seed := range slowed(*powerSeeds) {
+	for seed := range slowed(*powerSeeds, *powerSeed) {
 		if *powerSeed != 0 && seed+1 != *powerSeed {
 			continue
 		}
