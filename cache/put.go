@@ -33,13 +33,13 @@ func (v *Volume) send(ctx context.Context, p *pending) error {
 	save := func(st upload.State) error {
 		v.mu.Lock()
 		p.session = st
-		p.Upload = &journal.Upload{ID: st.ID, Size: st.Size}
+		p.Upload = st.Journal()
 		b := v.note(journal.Change{Put: []journal.Intent{p.Intent}})
 		v.mu.Unlock()
 		return v.save(b)
 	}
 	if p.Upload != nil && p.session.ID == 0 {
-		p.session = upload.State{ID: p.Upload.ID, Size: p.Upload.Size}
+		p.session = upload.Recorded(p.Upload)
 	}
 	progress := func(sent int64) {
 		v.mu.Lock()
