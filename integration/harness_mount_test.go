@@ -34,5 +34,6 @@ func TestHarness(t *testing.T) {
 	e.shape(t, map[string]any{"rtt": "1ms"})
 	e.faults(t, rule{"method": "uploadfile", "do": "reset-after", "count": 1})
 	require.NoError(t, os.WriteFile(m.path("other"), []byte("more text"), 0o644))
+	startEmulator(t).stop(t)
 	eventually(t, 20*time.Second, "the file is uploaded", func() bool { return e.tree(t)["data/other"].Size == 9 })
 }
