@@ -79,7 +79,12 @@ func tryUmount(env environment, mountpoint string, o umountOptions) error {
 		return err
 	}
 	defer client.Close()
-	return umountRunning(env, client, o)
+	err = umountRunning(env, client, o)
+	// The connection to the kernel can break while the process goes on.
+	if point.Dead {
+		err = errors.Join(err, point.Detach())
+	}
+	return err
 }
 
 // umountRunning asks the process of a mount to unmount, and waits.

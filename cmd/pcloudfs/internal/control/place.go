@@ -33,7 +33,8 @@ type Info struct {
 
 // Dir returns the directory for the sockets of a user: that of the environment
 // variable EnvDir, or for root /run/pcloudfs, or pcloudfs below XDG_RUNTIME_DIR,
-// or below /run/user/UID, or, where there is none of them, /tmp/pcloudfs-UID.
+// or below /run/user/UID, or, where there is none of them, pcloudfs-UID below
+// TMPDIR or /tmp.
 func Dir(getenv func(string) string, uid int) string {
 	if dir := getenv(EnvDir); dir != "" {
 		return dir
@@ -42,12 +43,14 @@ func Dir(getenv func(string) string, uid int) string {
 		return filepath.Join(dir, "pcloudfs")
 	}
 	dirs := usualDirs(uid)
-	for _, dir := range dirs {
-		if fi, err := os.Stat(filepath.Dir(dir)); err == nil && fi.IsDir() {
-			return dir
-		}
+	if fi, err := os.Stat(filepath.Dir(dirs[0])); err == nil && fi.IsDir() {
+		return dirs[0]
 	}
-	return dirs[len(dirs)-1]
+	last := dirs[len(dirs)-1]
+	if tmp := getenv("TMPDIR"); uid != 0 && filepath.IsAbs(tmp) {
+		return filepath.Join(tmp, filepath.Base(last))
+	}
+	return last
 }
 
 // usualDirs are the directories of a user whose environment is not known.

@@ -33,6 +33,7 @@ func TestDirOfUsers(t *testing.T) {
 		{"session", env("XDG_RUNTIME_DIR", "/y"), 5, "/y/pcloudfs"},
 		{"relative paths are ignored", env("XDG_RUNTIME_DIR", "y"), 987654, "/tmp/pcloudfs-987654"},
 		{"no session", env(), 987654, "/tmp/pcloudfs-987654"},
+		{"no session, own directory", env("TMPDIR", "/home/x"), 987654, "/home/x/pcloudfs-987654"},
 		{"root has no session", env("XDG_RUNTIME_DIR", "/run/user/5"), 0, usualDirs(0)[0]},
 	}
 	for _, tt := range tests {

@@ -64,11 +64,17 @@ func (p Point) Unmount() error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	out, ferr := exec.Command("fusermount3", "-u", p.Path).CombinedOutput() // it may, with the set-user-ID bit
+	bin, ferr := exec.LookPath("fusermount3") // it may, with the set-user-ID bit
+	if ferr != nil {
+		bin = "/bin/fusermount3" // umount(8) leaves us no PATH
+	}
+	cmd := exec.Command(bin, "-u", "--", p.Path)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	out, ferr := cmd.CombinedOutput()
 	switch {
 	case ferr == nil:
 		return nil
-	case strings.Contains(string(out), syscall.EBUSY.Error()):
+	case strings.Contains(string(out), "busy"):
 		return syscall.EBUSY
 	case len(out) > 0:
 		return errors.New(strings.TrimSpace(string(out)))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -46,7 +47,8 @@ type Mount struct {
 
 	wait   context.Context // for uploads; ended by hurry
 	hurry  context.CancelFunc
-	leave  chan struct{} // closed by the first request to unmount
+	asked  atomic.Bool   // a command wants it unmounted
+	leave  chan struct{} // closed when it is to be, or has been, unmounted
 	left   sync.Once
 	ended  chan struct{} // closed once the volume is closed
 	result error         // of closing it
@@ -183,9 +185,10 @@ func (m *Mount) Path() string { return m.path }
 func (m *Mount) Run(signals <-chan os.Signal) error {
 	select {
 	case <-m.fuse.Done():
-		m.log.Info("unmounted by another program", slog.String("mountpoint", m.path))
+		if !m.asked.Load() {
+			m.log.Info("unmounted by another program", slog.String("mountpoint", m.path))
+		}
 	case <-m.leave:
-		m.log.Info("unmounted by request", slog.String("mountpoint", m.path))
 	case sig := <-signals:
 		m.log.Info("unmounting", slog.String("mountpoint", m.path), slog.String("signal", sig.String()))
 		if err := m.unmountAnyway(); err != nil {

@@ -33,11 +33,13 @@ func (m *Mount) serveControl(r Request, cacheDir string) {
 }
 
 func (t target) Unmount(lazy bool) error {
+	t.m.asked.Store(true)
 	err := t.m.fuse.Unmount()
 	if err != nil && lazy {
 		err = t.m.fuse.UnmountLazy()
 	}
 	if err != nil {
+		t.m.asked.Store(false)
 		return err
 	}
 	t.m.left.Do(func() { close(t.m.leave) })
