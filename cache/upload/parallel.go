@@ -16,12 +16,32 @@ func (t *transfer) send(ctx context.Context) error {
 		t.single(ctx)
 	}
 	for !t.ready() {
+		if err := t.lookAtAll(ctx); err != nil {
+			return err
+		}
 		work := t.work
 		if t.worthwhile() {
 			work = t.together
 		}
 		if err := work(ctx); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// lookAtAll finds out where the sessions end, so that what is left can be
+// divided.
+func (t *transfer) lookAtAll(ctx context.Context) error {
+	for _, g := range t.segs {
+		for g.id != 0 && !g.agree {
+			err := t.resume(ctx, g)
+			if err != nil {
+				err = t.mend(ctx, g, err)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

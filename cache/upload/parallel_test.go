@@ -231,6 +231,31 @@ func TestPartsOfAnotherProcess(t *testing.T) {
 	}
 }
 
+// TestRestIsDivided: also what is left of one session, which has more than the
+// journal says, goes up in several streams, and nothing twice.
+func TestRestIsDivided(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, data := newFake(1), random(3, 100*chunkSize)
+		u := several(f, 4)
+		_, err := u.Transfer(t.Context(), source(data[:50*chunkSize]), State{}, nil, nil)
+		require.NoError(t, err)
+		f.sessions[5] = data[: 40*chunkSize : 40*chunkSize]
+		f.received = 0
+		parts := 0
+		start := time.Now()
+		st, err := u.Transfer(t.Context(), source(data), State{ID: 5, Size: chunkSize}, func(s State) error {
+			parts = max(parts, len(s.Parts))
+			return nil
+		}, nil)
+		require.NoError(t, err)
+		require.Equal(t, data, f.sessions[st.ID])
+		require.GreaterOrEqual(t, parts, 3)
+		require.EqualValues(t, 60*chunkSize, f.received)
+		require.Less(t, time.Since(start), 40*time.Millisecond)
+	})
+}
+
 // TestJoinIsContinued: a part of a part was joined when the process died.
 func TestJoinIsContinued(t *testing.T) {
 	t.Parallel()

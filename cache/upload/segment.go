@@ -32,10 +32,7 @@ type segment struct {
 
 // segment makes one that reaches to end.
 func (t *transfer) segment(p Part, end int64) *segment {
-	g := &segment{off: p.Offset, end: end, id: p.ID, size: p.Size, next: p.Offset, read: p.Offset + p.Size}
-	if g.id != 0 {
-		g.next = math.MaxInt64 // not known
-	}
+	g := &segment{off: p.Offset, end: end, id: p.ID, size: p.Size, next: p.Offset + p.Size, read: p.Offset + p.Size}
 	g.p = t.empty(g)
 	return g
 }
