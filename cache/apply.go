@@ -90,7 +90,9 @@ func (v *Volume) applyRename(ctx context.Context, p *pending) error {
 	if over != nil {
 		ch.Unbind = v.unbind(over.id)
 	}
+	moot := v.moot(over, p.Seq, &ch)
 	return v.done(p, ch, func() {
+		v.forgetAll(moot)
 		if over != nil && over.inCloud {
 			gone := over.entry
 			gone.Deleted = true
@@ -226,15 +228,10 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 	}
 	e.Folder, e.Deleted = p.Folder, true
 	ch := journal.Change{Unbind: v.unbind(p.n.id)}
-	moot := v.parkedOf(p.n)
-	for _, q := range moot {
-		ch.Delete = append(ch.Delete, q.Seq)
-	}
+	moot := v.moot(p.n, p.Seq, &ch)
 	return v.done(p, ch, func() {
 		v.learn(e)
-		for _, q := range moot {
-			v.remove(q)
-		}
+		v.forgetAll(moot)
 		if over := p.n.over; over != nil {
 			p.n.over = nil
 			v.unpin(over)
@@ -242,16 +239,33 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 	})
 }
 
-// parkedOf returns what pCloud had refused about a node.
-func (v *Volume) parkedOf(n *node) (parked []*pending) {
+// moot returns what pCloud has refused about a node before an intent by which it
+// was removed, replaced or written anew, and adds to a change that the journal
+// forgets it. What it was called before such a put counts still.
+func (v *Volume) moot(n *node, before uint64, ch *journal.Change) (refused []*pending) {
+	if n == nil {
+		return nil
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, p := range n.queue {
-		if p.Parked != "" {
-			parked = append(parked, p)
+		if p.Seq < before && p.refused() && !p.started && (n.unlinked || p.Op == opPut || p.Op == opTimes) {
+			refused = append(refused, p)
+			ch.Delete = append(ch.Delete, p.Seq)
 		}
 	}
-	return parked
+	return refused
+}
+
+// forgetAll takes intents out of memory that a change makes the journal forget.
+// Volume.mu is held.
+func (v *Volume) forgetAll(ps []*pending) {
+	for _, p := range ps {
+		if slices.Contains(p.n.queue, p) {
+			v.dequeue(p)
+			v.batch.dropped = append(v.batch.dropped, p)
+		}
+	}
 }
 
 // undoRmdir gives up the removal of a folder into which another client has put

@@ -63,11 +63,22 @@ func (v *Volume) schedule(now time.Time) time.Duration {
 			break
 		}
 		if p.Parked != "" {
+			if p.Op != opTimes && (p.Op != opPut || !p.n.inCloud) { // what builds on it has to wait
+				passed = append(passed, p)
+			}
 			continue
 		}
-		if !p.started && ((p.held() && !v.closing) || v.blocked(p) || v.follows(p, passed)) {
-			passed = append(passed, p)
-			continue
+		if !p.started {
+			held := p.held() && (p.Op == opPut || !v.closing)
+			waits, stuck := v.follows(p, passed)
+			if p.stuck != stuck {
+				p.stuck = stuck
+				defer v.broadcast()
+			}
+			if held || waits || v.blocked(p) {
+				passed = append(passed, p)
+				continue
+			}
 		}
 		considered++
 		small := v.isSmallNew(p)
@@ -101,11 +112,13 @@ func (v *Volume) schedule(now time.Time) time.Duration {
 }
 
 // follows says whether an intent must wait for one of those that were passed
-// by, because it is about the same file or name, or removes the folder. A
-// removal that is held back for the sake of readers is not any more when its
-// name is needed. Volume.mu is held.
-func (v *Volume) follows(p *pending, passed []*pending) (waits bool) {
+// by, because it is about the same file or name, or removes the folder. What is
+// held back for the sake of those who have the file open is not any more then. stuck says that what it waits for is parked. Volume.mu is held.
+func (v *Volume) follows(p *pending, passed []*pending) (waits, stuck bool) {
 	for _, q := range passed {
+		if p.Op == opRemove && q.n == p.n && q.refused() {
+			continue // which is moot then
+		}
 		same := q.n == p.n || q.n == p.over
 		for _, c := range q.claims {
 			same = same || (p.Folder && p.Op == opRemove && c.dir == p.n.id)
@@ -113,13 +126,18 @@ func (v *Volume) follows(p *pending, passed []*pending) (waits bool) {
 		}
 		if same {
 			waits = true
-			if q.Op == opRemove && !q.forced {
+			stuck = stuck || q.refused()
+			switch {
+			case q.Op == opRemove && !q.forced:
 				q.forced = true
+				v.kickLocked()
+			case q.Op == opPut && !q.wanted && !q.refused():
+				q.wanted = true
 				v.kickLocked()
 			}
 		}
 	}
-	return waits
+	return waits, stuck
 }
 
 // isSmallNew says whether p adds something by one request and takes nothing
@@ -144,9 +162,12 @@ func (v *Volume) hasParent(p *pending) bool {
 	return ok
 }
 
-// blocked says whether something waits for a folder that pCloud refuses to
-// make. Volume.mu is held.
+// blocked says whether something waits for what pCloud refuses: the folder that
+// it is in, or that its name becomes free. Volume.mu is held.
 func (v *Volume) blocked(p *pending) bool {
+	if p.stuck {
+		return true
+	}
 	for range 4096 { // see ancestors
 		if v.hasParent(p) {
 			return false

@@ -362,6 +362,7 @@ func (h *Handle) Release() {
 		h.n.handles--
 		if h.flags.Write {
 			if p := h.c.put; p != nil && h.c.writers == 0 {
+				p.closed = true
 				p.notBefore = time.Now().Add(v.settleTime)
 			}
 		}

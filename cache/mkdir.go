@@ -12,6 +12,10 @@ import (
 	"github.com/pcloudfs/pcloudfs/remote"
 )
 
+// mkdirTries is how often a folder is tried to be made when the answers of
+// pCloud do not tell whether it was.
+const mkdirTries = 5
+
 // Mkdir makes a folder. pCloud confirms it before Mkdir returns, unless the
 // volume was opened with MkdirJournal.
 func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, error) {
@@ -79,11 +83,11 @@ func (v *Volume) clearSlot(ctx context.Context, dir NodeID, name string) error {
 	case s == nil:
 		return nil
 	}
-	return v.await(ctx, func() uint64 {
+	err = v.await(ctx, func() uint64 {
 		var last uint64
 		for _, p := range v.queue {
 			for _, c := range p.claims {
-				if c.dir == dir && c.name == name && p.Parked == "" {
+				if c.dir == dir && c.name == name && p.Parked == "" && !v.blocked(p) {
 					p.forced = true
 					last = max(last, p.Seq)
 				}
@@ -91,24 +95,39 @@ func (v *Volume) clearSlot(ctx context.Context, dir NodeID, name string) error {
 		}
 		return last
 	}, v.syncTimeout)
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.slots[dir][name] != nil {
+		return fmt.Errorf("%w: pCloud refuses to give up what had the name %q", ErrBusy, name)
+	}
+	return nil
 }
 
 // createFolder looks after a lost reply whether the folder is there. It can
 // not tell who made it, so it says that it exists when in doubt: a lock must
 // never be given to two.
 func (v *Volume) createFolder(ctx context.Context, parent remote.FolderID, name string) (remote.Entry, error) {
-	e, err := v.remote.CreateFolder(ctx, parent, name)
-	if err == nil || !uncertain(err) {
-		return e, err
+	for try := 1; ; try++ {
+		e, err := v.remote.CreateFolder(ctx, parent, name)
+		if err == nil || !uncertain(err) {
+			return e, err
+		}
+		there, found, ferr := v.findFolder(ctx, parent, name)
+		switch {
+		case ferr != nil, try == mkdirTries:
+			return e, err
+		case found:
+			return there, fmt.Errorf("%w, made by this or another client", fs.ErrExist)
+		}
+		select {
+		case <-time.After(time.Duration(try) * 500 * time.Millisecond):
+		case <-v.ctx.Done():
+			return e, err
+		}
 	}
-	there, found, ferr := v.findFolder(ctx, parent, name)
-	switch {
-	case ferr != nil:
-		return e, err
-	case found:
-		return there, fmt.Errorf("%w, made by this or another client", fs.ErrExist)
-	}
-	return v.remote.CreateFolder(ctx, parent, name)
 }
 
 func (v *Volume) findFolder(ctx context.Context, parent remote.FolderID, name string) (remote.Entry, bool, error) {

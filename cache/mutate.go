@@ -43,16 +43,34 @@ func (v *Volume) unlink(n *node, dir NodeID, name string) func() error {
 	v.touch(dir, now)
 	n.unlinked, n.ctime = true, now
 	var drop, add []*pending
-	if !n.inCloud && foldable(n.queue) {
+	if !n.inCloud && foldable(n.queue) && !n.replaces() {
 		drop = append(drop, n.queue...) // pCloud never hears of it
-		if n.over != nil {
-			add = append(add, newRemove(n.over, dir, name))
-			n.over = nil // its pin goes over to the removal
-			defer v.unpin(add[0].n)
-		}
+		var done func()
+		add, done = v.replacedBy(n, place{dir, name})
+		defer done()
 	} else {
-		drop = dropPuts(n)
-		add = append(add, newRemove(n, dir, name))
+		p := newRemove(n, dir, name)
+		refused := false
+		for _, q := range n.queue {
+			refused = q.refused() || (refused && !n.inCloud) // then nothing that follows is possible
+			if !refused || q.started {
+				continue
+			}
+			drop = append(drop, q) // moot, but for what it was to replace
+			if q.Op != opRename {
+				continue
+			}
+			if q.over != nil {
+				r := newRemove(q.over, q.Parent, q.Name)
+				r.claims = []claim{v.sameClaim(q.Parent, q.Name)}
+				add = append(add, r)
+			}
+			if p.OldName == "" && (q.OldParent != dir || q.OldName != name) { // where pCloud has it
+				p.OldParent, p.OldName = q.OldParent, q.OldName
+				p.claims = append(p.claims, v.sameClaim(q.OldParent, q.OldName))
+			}
+		}
+		add = append(add, p)
 	}
 	commit := v.submit(drop, add...)
 	v.displace(n)
@@ -91,28 +109,37 @@ func (v *Volume) Rmdir(ctx context.Context, dir NodeID, name string) error {
 	if v.readOnly {
 		return ErrReadOnly
 	}
-	for {
-		at, err := v.find(ctx, dir, name)
-		if err != nil {
-			return err
-		}
-		done, err := v.rmdir(at, dir, name)
-		v.mu.Unlock()
-		if err != nil {
-			return err
-		}
-		if done != nil {
-			return done()
-		}
-		if err := v.load(ctx, at.id); err != nil {
-			return err
-		}
+	at, err := v.find(ctx, dir, name)
+	if err != nil {
+		return err
 	}
+	done, err := v.rmdir(at, dir, name, nil)
+	v.mu.Unlock()
+	if done == nil && err == nil {
+		done, err = v.rmdirListed(ctx, at, dir, name)
+	}
+	if err != nil {
+		return err
+	}
+	return done()
+}
+
+// rmdirListed lists a folder to see whether it is empty, and removes it.
+func (v *Volume) rmdirListed(ctx context.Context, at found, dir NodeID, name string) (func() error, error) {
+	list, err := v.listChild(ctx, at.id)
+	if err != nil {
+		return nil, err
+	}
+	defer v.mu.Unlock()
+	if now := v.peek(dir, name); now.known { // otherwise there was no room for both listings
+		at = now
+	}
+	return v.rmdir(at, dir, name, list)
 }
 
 // rmdir returns nothing when the folder has to be listed first. Volume.mu is
 // held.
-func (v *Volume) rmdir(at found, dir NodeID, name string) (func() error, error) {
+func (v *Volume) rmdir(at found, dir NodeID, name string, list *listing) (func() error, error) {
 	if at.id == 0 {
 		return nil, fs.ErrNotExist
 	}
@@ -124,7 +151,7 @@ func (v *Volume) rmdir(at found, dir NodeID, name string) (func() error, error) 
 	if !n.folder {
 		return nil, ErrNotFolder
 	}
-	switch empty, known := v.empty(n.id); {
+	switch empty, known := v.empty(n.id, list); {
 	case !known:
 		return nil, nil
 	case !empty:

@@ -190,7 +190,12 @@ func (v *Volume) putDone(p *pending, res upload.Result) error {
 	if p.over != nil && p.over.entry.FileID == e.FileID {
 		ch.Unbind = v.unbind(p.over.id)
 	}
+	moot := v.moot(p.n, p.Seq, &ch) // pCloud has newer bytes now
+	if !res.Conflicted && p.over != nil {
+		moot = append(moot, v.moot(p.over, p.Seq, &ch)...)
+	}
 	return v.done(p, ch, func() {
+		v.forgetAll(moot)
 		v.learn(e)
 		v.settled(p, e, res.Conflicted)
 	})

@@ -22,6 +22,9 @@ type pending struct {
 
 	committed bool // is in the journal
 	started   bool // a worker has it
+	stuck     bool // builds on something that is parked
+	closed    bool // put: since it was recorded, nobody had the file open for writing at some moment
+	wanted    bool // put: fsync of the file asks for these bytes, whoever has it open
 	sent      bool // large put: the bytes are in pCloud and verified, or can only be sent whole
 	whole     bool // large put: pCloud refuses sessions
 	forced    bool // somebody waits for it: no settling
@@ -53,16 +56,17 @@ func foldable(q []*pending) bool {
 	return !slices.ContainsFunc(q, func(p *pending) bool { return !p.foldable() })
 }
 
+// refused says that pCloud does not take an intent, or one that it builds on.
+func (p *pending) refused() bool { return p.Parked != "" || p.stuck }
+
 // held says that a put must wait because its file is open for writing, or a
 // removal because readers still need the bytes. Others pass it.
 func (p *pending) held() bool {
 	switch {
-	case p.forced:
-		return false
 	case p.Op == opPut:
-		return p.c != nil && p.c.writers > 0
+		return p.c != nil && p.c.writers > 0 && !p.closed && !p.wanted
 	case p.Op == opRemove && !p.Folder:
-		return p.n.read()
+		return !p.forced && p.n.read()
 	}
 	return false
 }
@@ -107,6 +111,52 @@ func (p *pending) bytes() int64 {
 		return 0
 	}
 	return p.Size
+}
+
+// foldable says whether intents can be replaced by one at the end of the queue.
+// They can't be moved behind something that takes away what others may rely on:
+// that was issued in the belief that they come first (promise P4). Volume.mu is
+// held.
+func (v *Volume) foldable(q []*pending) bool {
+	if len(q) == 0 {
+		return true
+	}
+	if !foldable(q) {
+		return false
+	}
+	if q[0].Parked != "" { // has lost its place in the order anyway
+		return true
+	}
+	for i := len(v.queue) - 1; i >= 0 && v.queue[i].Seq > q[0].Seq; i-- {
+		if p := v.queue[i]; p.Parked == "" && p.n != q[0].n && p.destructive() {
+			return false
+		}
+	}
+	return true
+}
+
+// replaces says whether a recorded put of a file that is only here replaces one
+// of pCloud: then the other is gone only when the put has been applied, whatever
+// becomes of the file after that.
+func (n *node) replaces() bool { return n.over != nil && len(n.queue) > 0 }
+
+// destructive says whether an intent removes or replaces something in pCloud.
+func (p *pending) destructive() bool {
+	switch p.Op {
+	case opRemove, opRename:
+		return true
+	case opPut:
+		return p.n.inCloud || p.over != nil || p.Base != nil || p.n.queue[0] != p
+	}
+	return false
+}
+
+// superseded returns the intents of a node that a later put of it makes moot.
+// Volume.mu is held.
+func (v *Volume) superseded(n *node) []*pending {
+	return slices.DeleteFunc(dropPuts(n), func(p *pending) bool {
+		return p.Parked == "" && !v.foldable([]*pending{p})
+	})
 }
 
 const (
@@ -249,11 +299,7 @@ func (v *Volume) record(ctx context.Context, n *node, c *contentState) error {
 		v.mu.Unlock()
 		return nil
 	}
-	p := v.newPut(n, c)
-	drop := dropPuts(n)
-	if !n.inCloud && foldable(n.queue) {
-		drop = slices.Clone(n.queue)
-	}
+	p, drop := v.nextPut(n, c)
 	c.dirty = false
 	commit := v.submit(drop, p)
 	v.mu.Unlock()
@@ -264,6 +310,43 @@ func (v *Volume) record(ctx context.Context, n *node, c *contentState) error {
 		return err
 	}
 	return nil
+}
+
+// nextPut describes the present bytes of a file, and what they make moot.
+// Volume.mu is held.
+func (v *Volume) nextPut(n *node, c *contentState) (p *pending, drop []*pending) {
+	moved := slices.IndexFunc(n.queue, func(q *pending) bool { return q.Op == opRename })
+	switch {
+	case n.inCloud:
+		return v.newPut(n, c), v.superseded(n)
+	case moved >= 0 && (n.replaces() || !v.foldable(n.queue) || moves(n.queue) > 1):
+		// The first put and the renames are still to come, in this order.
+		p = v.newPut(n, c)
+		p.over, p.Base = nil, nil
+		for i, q := range n.queue {
+			if q.Op == opRename {
+				moved = i
+			}
+		}
+		later := n.queue[moved+1:]
+		return p, slices.DeleteFunc(v.superseded(n), func(q *pending) bool { return !slices.Contains(later, q) })
+	case !v.foldable(n.queue):
+		return v.newPut(n, c), v.superseded(n)
+	case moved >= 0 && n.queue[moved].over != nil:
+		n.over = n.queue[moved].over // which the put replaces in place of the rename
+		n.over.pins++
+	}
+	return v.newPut(n, c), slices.Clone(n.queue)
+}
+
+// moves counts renames.
+func moves(q []*pending) (n int) {
+	for _, p := range q {
+		if p.Op == opRename {
+			n++
+		}
+	}
+	return n
 }
 
 // newPut describes the present bytes of a file under its present name.

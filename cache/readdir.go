@@ -57,9 +57,24 @@ func (v *Volume) merge(dir NodeID, entries []remote.Entry) []DirEntry {
 	return list
 }
 
-// empty says whether nothing is in a folder, from memory; known is false when
-// it has to be listed first. Volume.mu is held.
-func (v *Volume) empty(dir NodeID) (empty, known bool) {
+// listing is what is in a folder at this moment.
+type listing struct {
+	dir     NodeID
+	entries []remote.Entry
+}
+
+// listChild lists a folder and returns with Volume.mu held unless there is an
+// error.
+func (v *Volume) listChild(ctx context.Context, dir NodeID) (*listing, error) {
+	fid, _ := v.folderOf(dir)
+	entries, err := v.listNow(ctx, fid)
+	return &listing{dir, entries}, err
+}
+
+// empty says whether nothing is in a folder, from memory or a listing made
+// for the purpose; known is false when it has to be listed first. Volume.mu is
+// held.
+func (v *Volume) empty(dir NodeID, list *listing) (empty, known bool) {
 	for _, s := range v.slots[dir] {
 		if s.node != 0 {
 			return false, true
@@ -71,7 +86,10 @@ func (v *Volume) empty(dir NodeID) (empty, known bool) {
 	}
 	entries, fresh, held := v.meta.List(fid)
 	if !held || !fresh {
-		return false, false
+		if list == nil || list.dir != dir {
+			return false, false
+		}
+		entries = list.entries
 	}
 	folders := folderNames(entries)
 	for _, e := range entries {

@@ -84,6 +84,9 @@ func (v *Volume) replay(in journal.Intent) error {
 		v.relocate(p.n, place{in.Parent, in.Name})
 	case opRemove:
 		p.claims = []claim{{in.Parent, in.Name, 0}}
+		if in.OldName != "" {
+			p.claims = append(p.claims, v.sameClaim(in.OldParent, in.OldName))
+		}
 		p.n.unlinked = true
 		v.displace(p.n)
 	case opTimes:
@@ -170,7 +173,7 @@ func (v *Volume) replayPut(p *pending) error {
 	v.relocate(n, place{p.Parent, p.Name})
 	c.size.Store(p.Size)
 	v.charge(c, p.Size)
-	p.c = c
+	p.c, p.closed = c, true
 	if !n.inCloud && !n.placed {
 		v.place(n)
 	}

@@ -15,30 +15,71 @@ func (v *Volume) Rename(ctx context.Context, dir NodeID, name string, newDir Nod
 	if err := checkName(newName); err != nil {
 		return err
 	}
-	for {
-		// Both listings have to be in memory at the same moment.
-		if _, err := v.find(ctx, newDir, newName); err != nil {
-			return err
-		}
-		v.mu.Unlock()
-		src, err := v.find(ctx, dir, name)
-		if err != nil {
-			return err
-		}
-		dst := v.peek(newDir, newName)
-		commit, missing, err := v.rename(src, dst, place{dir, name}, place{newDir, newName}, noReplace)
-		v.mu.Unlock()
-		switch {
-		case err != nil:
-			return err
-		case missing != 0:
-			if err := v.load(ctx, missing); err != nil {
-				return err
-			}
-		default:
-			return commit()
-		}
+	from, to := place{dir, name}, place{newDir, newName}
+	if err := v.recordBeforeReplace(ctx, from, to); err != nil {
+		return err
 	}
+	// Both listings have to be in memory at the same moment, if there is room.
+	at, err := v.find(ctx, newDir, newName)
+	if err != nil {
+		return err
+	}
+	v.mu.Unlock()
+	src, err := v.find(ctx, dir, name)
+	if err != nil {
+		return err
+	}
+	dst := at
+	if now := v.peek(newDir, newName); now.known {
+		dst = now
+	}
+	commit, missing, err := v.rename(src, dst, from, to, noReplace, nil)
+	v.mu.Unlock()
+	if missing != 0 && err == nil {
+		commit, err = v.renameListed(ctx, src, dst, from, to, noReplace, missing)
+	}
+	if err != nil {
+		return err
+	}
+	return commit()
+}
+
+// renameListed lists a folder that is to be replaced, and renames.
+func (v *Volume) renameListed(ctx context.Context, src, dst found, from, to place, noReplace bool, missing NodeID) (func() error, error) {
+	list, err := v.listChild(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	defer v.mu.Unlock()
+	if now := v.peek(from.dir, from.name); now.known {
+		src = now
+	}
+	if now := v.peek(to.dir, to.name); now.known {
+		dst = now
+	}
+	commit, missing, err := v.rename(src, dst, from, to, noReplace, list)
+	if missing != 0 && err == nil { // another folder has the name by now
+		err = ErrNotEmpty
+	}
+	return commit, err
+}
+
+// recordBeforeReplace brings bytes that were not closed into the journal before
+// they replace others, which may be the only ones that were.
+func (v *Volume) recordBeforeReplace(ctx context.Context, from, to place) error {
+	at, err := v.find(ctx, to.dir, to.name)
+	if err != nil {
+		return err
+	}
+	src := v.peek(from.dir, from.name)
+	n := v.nodes[src.id]
+	if at.id == 0 || at.id == src.id || n == nil || n.content == nil || !n.content.dirty {
+		v.mu.Unlock()
+		return nil
+	}
+	c := n.content
+	v.mu.Unlock()
+	return v.record(ctx, n, c)
 }
 
 // place is a name in a folder.
@@ -49,12 +90,10 @@ type place struct {
 
 // rename checks and does a rename in memory. It returns a folder that has to
 // be listed first, or the function that records the change. Volume.mu is held.
-func (v *Volume) rename(src, dst found, from, to place, noReplace bool) (commit func() error, missing NodeID, err error) {
+func (v *Volume) rename(src, dst found, from, to place, noReplace bool, list *listing) (commit func() error, missing NodeID, err error) {
 	switch {
 	case src.id == 0:
 		return nil, 0, fs.ErrNotExist
-	case !dst.known:
-		return nil, to.dir, nil
 	case src.id == dst.id:
 		return func() error { return nil }, 0, nil
 	case dst.id != 0 && noReplace:
@@ -74,7 +113,7 @@ func (v *Volume) rename(src, dst found, from, to place, noReplace bool) (commit 
 			return nil, 0, err
 		}
 		defer v.unpin(old)
-		if missing, err = v.mayReplace(n, old); missing != 0 || err != nil {
+		if missing, err = v.mayReplace(n, old, list); missing != 0 || err != nil {
 			return nil, missing, err
 		}
 	}
@@ -88,7 +127,7 @@ func (v *Volume) rename(src, dst found, from, to place, noReplace bool) (commit 
 	switch {
 	case n.folder:
 		commit = v.renameFolder(n, old, from, to)
-	case !n.inCloud && foldable(n.queue):
+	case !n.inCloud && v.foldable(n.queue) && !n.replaces():
 		commit = v.renameLocal(n, old, from, to)
 	default:
 		commit = v.renameFile(n, old, from, to)
@@ -98,7 +137,7 @@ func (v *Volume) rename(src, dst found, from, to place, noReplace bool) (commit 
 
 // mayReplace says whether n can take the name of old, as POSIX has it; a
 // folder that must be listed to know that is returned. Volume.mu is held.
-func (v *Volume) mayReplace(n, old *node) (missing NodeID, err error) {
+func (v *Volume) mayReplace(n, old *node, list *listing) (missing NodeID, err error) {
 	switch {
 	case n.folder && !old.folder:
 		return 0, ErrNotFolder
@@ -107,7 +146,7 @@ func (v *Volume) mayReplace(n, old *node) (missing NodeID, err error) {
 	case !n.folder:
 		return 0, nil
 	}
-	switch empty, known := v.empty(old.id); {
+	switch empty, known := v.empty(old.id, list); {
 	case !known:
 		return old.id, nil
 	case !empty:
@@ -143,14 +182,10 @@ func newRename(n *node, from, to place) *pending {
 // ever be seen there, under the new name. Volume.mu is held.
 func (v *Volume) renameLocal(n, old *node, from, to place) func() error {
 	drop := append([]*pending(nil), n.queue...)
-	var add []*pending
 	recorded := len(drop) > 0
-	if left := n.over; left != nil {
-		// It had replaced a file of pCloud under the old name: that is gone now.
-		n.over = nil
-		add = append(add, newRemove(left, from.dir, from.name))
-		defer v.unpin(left)
-	}
+	// What it had replaced under the old name is gone now.
+	add, done := v.replacedBy(n, from)
+	defer done()
 	v.displace(n)
 	v.free(from.dir, from.name)
 	n.parent, n.name = to.dir, to.name
@@ -164,6 +199,7 @@ func (v *Volume) renameLocal(n, old *node, from, to place) func() error {
 			if q.n == n && q.Op == opPut {
 				p.Modified, p.Size = q.Modified, q.Size
 				p.sp, p.Spool, p.c = q.sp, q.Spool, q.c
+				p.closed, p.wanted = q.closed, q.wanted
 			}
 		}
 		add = append(add, p)
@@ -171,15 +207,31 @@ func (v *Volume) renameLocal(n, old *node, from, to place) func() error {
 	return v.submit(drop, add...)
 }
 
+// replacedBy returns the removals of what a file that is only here was to replace
+// at a place, which it leaves now, and what is to be called once they are in the
+// queue. Volume.mu is held.
+func (v *Volume) replacedBy(n *node, at place) (add []*pending, done func()) {
+	for _, p := range n.queue {
+		if p.Op == opRename && p.over != nil && p.over != n.over {
+			add = append(add, newRemove(p.over, at.dir, at.name))
+		}
+	}
+	left := n.over
+	if left == nil {
+		return add, func() {}
+	}
+	n.over = nil // its pin goes over to the removal
+	return append(add, newRemove(left, at.dir, at.name)), func() { v.unpin(left) }
+}
+
 // takeOver lets a file that is only here take the name of another. What pCloud
 // has under the name will be replaced by the file's put; puts of the other that
 // have not begun are dropped and returned. Volume.mu is held.
 func (v *Volume) takeOver(n, old *node) (drop []*pending) {
-	if !old.inCloud && foldable(old.queue) {
+	if !old.inCloud && v.foldable(old.queue) {
 		drop = append(drop, old.queue...)
 		n.over, old.over = old.over, nil
 	} else {
-		drop = dropPuts(old)
 		n.over = old
 		old.pins++
 	}
@@ -191,20 +243,41 @@ func (v *Volume) takeOver(n, old *node) (drop []*pending) {
 // held.
 func (v *Volume) renameFile(n, old *node, from, to place) func() error {
 	p := newRename(n, from, to)
+	add := []*pending{p}
 	var drop []*pending
+	for _, q := range n.queue { // what pCloud refused under the old name is tried under the new one
+		if n.inCloud && q.Op == opPut && q.Parked != "" && q.c == n.content {
+			drop = append(drop, q)
+		}
+	}
 	if old != nil {
-		if !old.inCloud && foldable(old.queue) {
+		if !old.inCloud && v.foldable(old.queue) {
 			drop = append(drop, old.queue...)
 			p.over, old.over = old.over, nil
 			if p.over != nil {
 				defer v.unpin(p.over) // the intent has a pin of its own
 			}
 		} else {
-			drop = dropPuts(old)
 			p.over = old
 		}
 		v.displace(old)
 	}
 	v.relocate(n, to)
-	return v.submit(drop, p)
+	return v.submit(drop, append(add, v.again(n, drop)...)...)
+}
+
+// again returns a put of the newest bytes of a node that are among dropped ones,
+// under its present name. Volume.mu is held.
+func (v *Volume) again(n *node, drop []*pending) (add []*pending) {
+	for _, q := range drop {
+		if q.n == n && q.Op == opPut {
+			p := v.newPut(n, q.c)
+			p.over = nil
+			p.Modified, p.Size = q.Modified, q.Size
+			p.sp, p.Spool = q.sp, q.Spool
+			p.closed, p.wanted = q.closed, q.wanted
+			add = []*pending{p}
+		}
+	}
+	return add
 }

@@ -19,6 +19,9 @@ func (v *Volume) settle(ctx context.Context, id NodeID) error {
 		if n == nil || n.unlinked {
 			return 0
 		}
+		for _, p := range n.queue {
+			p.wanted = true
+		}
 		last := v.last(n)
 		v.ancestors(n.parent, func(dir NodeID) bool {
 			if d := v.nodes[dir]; d != nil { // its present name is part of the file's
@@ -36,7 +39,7 @@ func (v *Volume) settle(ctx context.Context, id NodeID) error {
 	if n := v.nodes[id]; n != nil {
 		for _, p := range n.queue {
 			if v.blocked(p) && !n.unlinked {
-				return fmt.Errorf("%q can't be sent to pCloud: its folder can't be made", p.Name)
+				return fmt.Errorf("%q can't be sent to pCloud: what it builds on was refused", p.Name)
 			}
 		}
 	}
@@ -125,7 +128,7 @@ func (v *Volume) flush(ctx context.Context, id NodeID) error {
 	v.mu.Unlock()
 	err := v.await(ctx, func() uint64 {
 		for _, p := range v.queue {
-			if p.Seq <= last && p.Parked == "" && (!p.held() || p.Op == opPut) && !v.blocked(p) {
+			if p.Seq <= last && p.Parked == "" && !p.held() && !v.blocked(p) {
 				return last
 			}
 		}
@@ -190,8 +193,9 @@ func (v *Volume) ancestors(folder NodeID, f func(NodeID) bool) bool {
 	return false
 }
 
-// recordAll records the bytes of files that are open and were not closed since
-// they changed.
+// recordAll records the bytes of files that nobody has open for writing and
+// that are not recorded yet, because that failed. Files that are open for
+// writing are left alone: what they have now is no version of theirs.
 func (v *Volume) recordAll(ctx context.Context) (err error) {
 	type open struct {
 		n *node
@@ -200,7 +204,7 @@ func (v *Volume) recordAll(ctx context.Context) (err error) {
 	var dirty []open
 	v.mu.Lock()
 	for _, n := range v.nodes {
-		if n.content != nil && n.content.dirty {
+		if n.content != nil && n.content.dirty && n.content.writers == 0 {
 			dirty = append(dirty, open{n, n.content})
 		}
 	}

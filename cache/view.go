@@ -32,6 +32,15 @@ func (v *Volume) claim(dir NodeID, name string, id NodeID) {
 	s.refs++
 }
 
+// sameClaim is a claim of a slot for what has it already. Volume.mu is held.
+func (v *Volume) sameClaim(dir NodeID, name string) claim {
+	c := claim{dir: dir, name: name}
+	if s := v.slots[dir][name]; s != nil {
+		c.node = s.node
+	}
+	return c
+}
+
 // unclaim takes back one claim; the last one gives the slot back to pCloud's
 // view of it. Volume.mu is held.
 func (v *Volume) unclaim(dir NodeID, name string) {
@@ -367,7 +376,13 @@ func (v *Volume) folderEntry(ctx context.Context, fid remote.FolderID) (remote.E
 	if e, ok := v.meta.Folder(fid); ok {
 		return e, nil
 	}
-	return remote.Entry{}, fs.ErrNotExist
+	// The listing did not stay (a reset of the feed, a cache that is too small, a
+	// folder in constant change).
+	f, err := v.remote.List(ctx, fid)
+	if err != nil {
+		return remote.Entry{}, fmt.Errorf("list folder: %w", err)
+	}
+	return f.Entry, nil
 }
 
 func (v *Volume) fileEntry(ctx context.Context, fid remote.FileID) (remote.Entry, error) {

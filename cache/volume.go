@@ -15,6 +15,10 @@ import (
 	"github.com/pcloudfs/pcloudfs/remote"
 )
 
+// uploadChunk is how much of a large file is lost, for each of its streams, when
+// an upload breaks.
+const uploadChunk = 2 << 20
+
 // Volume is one mounted folder. Its methods are safe for concurrent use.
 type Volume struct {
 	remote   Remote
@@ -122,7 +126,7 @@ func newVolume(o Options, j *journal.Journal) *Volume {
 		journal: j,
 		meta:    metadata.New(metadata.Options{MaxEntries: o.MetaEntries}),
 		blocks:  content.New(content.Options{Fetch: o.Remote, MaxBytes: o.BlockBytes, Log: o.Log}),
-		up:      upload.New(upload.Options{Remote: o.Remote, Threshold: o.Threshold, Log: o.Log}),
+		up:      upload.New(upload.Options{Remote: o.Remote, Chunk: uploadChunk, Threshold: o.Threshold, Log: o.Log}),
 
 		kick:     make(chan struct{}, 1),
 		nodes:    make(map[NodeID]*node),
@@ -191,7 +195,7 @@ func (v *Volume) Close(ctx context.Context) error {
 	v.mu.Unlock()
 	werr := v.await(ctx, func() uint64 {
 		for i := len(v.queue) - 1; i >= 0; i-- {
-			if p := v.queue[i]; p.Parked == "" && !v.blocked(p) {
+			if p := v.queue[i]; p.Parked == "" && !v.blocked(p) && (p.Op != opPut || !p.held()) {
 				return p.Seq
 			}
 		}
