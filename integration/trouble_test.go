@@ -32,6 +32,7 @@ func TestTroubledNetwork(t *testing.T) {
 		"expired links": {{"method": "content", "do": "expired-link", "prob": 0.1}},
 		"feed broken":   {{"method": "diff", "do": "api", "code": 5001}},
 		"stalls":        {{"do": "stall", "delay": "1s", "prob": 0.01}},
+		"feed reset":    {{"method": "diff", "do": "reset-diff", "prob": 0.3}},
 	}
 	for _, name := range slices.Sorted(maps.Keys(troubles)) {
 		t.Run(name, func(t *testing.T) {
