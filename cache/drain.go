@@ -69,7 +69,7 @@ func (v *Volume) schedule(now time.Time) time.Duration {
 			continue
 		}
 		if !p.started {
-			held := p.held() && (p.Op == opPut || !v.closing)
+			held := p.held() && !v.closing // nobody has anything open any more
 			waits, stuck := v.follows(p, passed)
 			if p.stuck != stuck {
 				p.stuck = stuck

@@ -195,7 +195,7 @@ func (v *Volume) Close(ctx context.Context) error {
 	v.mu.Unlock()
 	werr := v.await(ctx, func() uint64 {
 		for i := len(v.queue) - 1; i >= 0; i-- {
-			if p := v.queue[i]; p.Parked == "" && !v.blocked(p) && (p.Op != opPut || !p.held()) {
+			if p := v.queue[i]; p.Parked == "" && !v.blocked(p) {
 				return p.Seq
 			}
 		}
