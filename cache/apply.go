@@ -87,20 +87,34 @@ func (v *Volume) applyRename(ctx context.Context, p *pending) error {
 		return fmt.Errorf("rename %q: %w", p.OldName, err)
 	}
 	var ch journal.Change
-	if over != nil {
+	var moot []*pending
+	if over != nil && now.Replaced == over.entry.FileID {
 		ch.Unbind = v.unbind(over.id)
+		moot = v.moot(over, p.Seq, &ch)
 	}
-	moot := v.moot(over, p.Seq, &ch)
 	return v.done(p, ch, func() {
 		v.forgetAll(moot)
-		if over != nil && over.inCloud {
-			gone := over.entry
-			gone.Deleted = true
-			v.learn(gone)
-		}
-		v.learn(now)
+		v.replaced(over, now)
+		v.learn(now, p.asked)
 		p.n.entry = now
 	})
+}
+
+// replaced notes what became of a file that was to be replaced by a rename.
+// Volume.mu is held.
+func (v *Volume) replaced(over *node, now remote.Entry) {
+	if over == nil || !over.inCloud {
+		return
+	}
+	if now.Replaced != over.entry.FileID { // moved away by others, or the reply was lost
+		over.unlinked = false
+		v.meta.Drop(over.entry.ParentID)
+		v.meta.Drop(now.ParentID)
+		return
+	}
+	gone := over.entry
+	gone.Deleted = true
+	v.learn(gone, 0)
 }
 
 // renameRemote moves an entry and finds out what a lost reply said.
@@ -230,7 +244,7 @@ func (v *Volume) applyRemove(ctx context.Context, p *pending) error {
 	ch := journal.Change{Unbind: v.unbind(p.n.id)}
 	moot := v.moot(p.n, p.Seq, &ch)
 	return v.done(p, ch, func() {
-		v.learn(e)
+		v.learn(e, p.asked)
 		v.forgetAll(moot)
 		if over := p.n.over; over != nil {
 			p.n.over = nil
@@ -292,7 +306,7 @@ func (v *Volume) applyTimes(ctx context.Context, p *pending) error {
 		return fmt.Errorf("set the time of %q: %w", p.Name, err)
 	}
 	return v.done(p, journal.Change{}, func() {
-		v.learn(now)
+		v.learn(now, p.asked)
 		p.n.entry = now
 	})
 }

@@ -77,10 +77,36 @@ type ownChange struct {
 	at     time.Time
 }
 
+// fedState is what the change feed said last about a file or folder.
+type fedState struct {
+	entry remote.Entry
+	count uint64 // Volume.events by then
+}
+
+// fedLimit bounds how many of them are remembered.
+const fedLimit = 8192
+
+// feed notes what an event says. Volume.mu is held.
+func (v *Volume) feed(e remote.Entry) {
+	if len(v.fed) >= fedLimit {
+		clear(v.fed)
+	}
+	v.events++
+	v.fed[pcloudNode(e)] = fedState{e, v.events}
+	if e.Replaced != 0 && !e.Folder && e.Replaced != e.FileID {
+		v.fed[fileNode(e.Replaced)] = fedState{remote.Entry{FileID: e.Replaced, Deleted: true}, v.events}
+	}
+}
+
 // learn makes the result of a change made here known to the metadata cache.
-// Volume.mu is held, so that no event gets in between.
-func (v *Volume) learn(e remote.Entry) {
+// asked is Volume.events when the change was asked for: the feed may have told
+// of later ones meanwhile. Volume.mu is held, so that no event gets in between.
+func (v *Volume) learn(e remote.Entry, asked uint64) {
 	now := time.Now()
+	if f, ok := v.fed[pcloudNode(e)]; ok && f.count > asked && !e.Deleted && !sameState(f.entry, e) {
+		v.meta.Drop(e.ParentID) // to be listed when it is used
+		return
+	}
 	v.tell(e, now)
 	if len(v.owned) >= ownedLimit { // the feed is far behind: better an old view for a moment than no bound
 		clear(v.owned)
@@ -114,12 +140,19 @@ func pcloudNode(e remote.Entry) NodeID {
 // already, or newer: then pCloud is asked.
 func (v *Volume) applyEvent(e remote.Entry, at time.Time) {
 	v.mu.Lock()
+	v.feed(e)
 	mine, guarded := v.expect(e)
-	if !guarded {
+	same := sameState(mine.entry, e)
+	if e.Replaced != 0 && !e.Folder && e.Replaced != e.FileID {
+		v.meta.RemoveFile(e.Replaced, at) // whatever became of its successor
+	}
+	if !guarded || same {
+		// Also when it is known: an older event about another file of the name
+		// may have taken its place.
 		v.tell(e, at)
 	}
 	v.mu.Unlock()
-	if !guarded || sameState(mine.entry, e) {
+	if !guarded || same {
 		return
 	}
 	now, err := v.look(v.ctx, e)

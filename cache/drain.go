@@ -190,7 +190,7 @@ func (v *Volume) begin(p *pending, work func(context.Context, *pending) error) {
 	if v.closed {
 		return
 	}
-	p.started = true
+	p.started, p.asked = true, v.events
 	v.running++
 	v.wg.Go(func() { v.end(p, work(v.ctx, p)) })
 }
@@ -206,7 +206,7 @@ func (v *Volume) beginTree(i int, now time.Time) bool {
 		return false
 	}
 	for _, p := range group {
-		p.started = true
+		p.started, p.asked = true, v.events
 	}
 	v.running++
 	v.wg.Go(func() {

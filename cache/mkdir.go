@@ -40,6 +40,9 @@ func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, erro
 	}
 	// Not ctx: a signal must not leave the caller in doubt about a lock. The
 	// client's own time limits end the wait.
+	v.mu.Lock()
+	asked := v.events
+	v.mu.Unlock()
 	before := v.meta.Begin(parent)
 	e, err := v.createFolder(context.WithoutCancel(ctx), parent, name)
 	if err != nil {
@@ -48,14 +51,14 @@ func (v *Volume) Mkdir(ctx context.Context, dir NodeID, name string) (Attr, erro
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.newFolder(e, before)
+	v.newFolder(e, before, asked)
 	return v.attr(v.nodeOf(e), e), nil
 }
 
 // newFolder makes a folder known that was made after a moment: it is empty,
 // unless the change feed has told otherwise. Volume.mu is held.
-func (v *Volume) newFolder(e remote.Entry, before metadata.Token) {
-	v.learn(e)
+func (v *Volume) newFolder(e remote.Entry, before metadata.Token, asked uint64) {
+	v.learn(e, asked)
 	v.meta.Put(before.Of(e.FolderID), remote.Folder{Entry: e})
 }
 
@@ -199,9 +202,9 @@ func (v *Volume) applyMkdir(ctx context.Context, p *pending) error {
 	ch := journal.Change{Bind: []journal.Binding{{Node: p.n.id, Folder: true, FolderID: e.FolderID}}}
 	return v.done(p, ch, func() {
 		if isNew {
-			v.newFolder(e, before)
+			v.newFolder(e, before, p.asked)
 		} else {
-			v.learn(e)
+			v.learn(e, p.asked)
 		}
 		n := p.n
 		n.inCloud, n.entry = true, e

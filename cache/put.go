@@ -196,7 +196,7 @@ func (v *Volume) putDone(p *pending, res upload.Result) error {
 	}
 	return v.done(p, ch, func() {
 		v.forgetAll(moot)
-		v.learn(e)
+		v.learn(e, p.asked)
 		v.settled(p, e, res.Conflicted)
 	})
 }

@@ -20,15 +20,16 @@ type pending struct {
 	sp     *spool        // put of a non-empty file
 	claims []claim
 
-	committed bool // is in the journal
-	started   bool // a worker has it
-	stuck     bool // builds on something that is parked
-	closed    bool // put: since it was recorded, nobody had the file open for writing at some moment
-	wanted    bool // put: fsync of the file asks for these bytes, whoever has it open
-	sent      bool // large put: the bytes are in pCloud and verified, or can only be sent whole
-	whole     bool // large put: pCloud refuses sessions
-	forced    bool // somebody waits for it: no settling
-	recovered bool // from a journal: may have been applied already
+	committed bool   // is in the journal
+	started   bool   // a worker has it
+	asked     uint64 // Volume.events when a worker took it
+	stuck     bool   // builds on something that is parked
+	closed    bool   // put: since it was recorded, nobody had the file open for writing at some moment
+	wanted    bool   // put: fsync of the file asks for these bytes, whoever has it open
+	sent      bool   // large put: the bytes are in pCloud and verified, or can only be sent whole
+	whole     bool   // large put: pCloud refuses sessions
+	forced    bool   // somebody waits for it: no settling
+	recovered bool   // from a journal: may have been applied already
 
 	progress  int64  // bytes sent so far
 	lastErr   string // of the last attempt

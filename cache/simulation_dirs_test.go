@@ -25,7 +25,7 @@ func (s *simulation) makeDir() {
 		require.ErrorIs(s, err, fs.ErrExist)
 		return
 	}
-	if s.died {
+	if s.died.Load() {
 		s.dirs[p] = true
 		return
 	}
@@ -71,7 +71,7 @@ func (s *simulation) removeDir() {
 		require.ErrorIs(s, err, ErrNotEmpty)
 		return
 	}
-	if !s.tolerated(err) || s.died {
+	if !s.tolerated(err) || s.died.Load() {
 		delete(s.dirs, p)
 	}
 }
@@ -84,7 +84,7 @@ func (s *simulation) moveDir() {
 		return
 	}
 	s.note("move folder %s to %s", from, to)
-	if s.tolerated(s.rename(s.v, from, to)) && !s.died {
+	if s.tolerated(s.rename(s.v, from, to)) && !s.died.Load() {
 		return
 	}
 	moved := map[string]*simFile{}

@@ -101,14 +101,14 @@ func (s *simulation) crashSoon() {
 		if left--; left >= 0 {
 			return nil
 		}
-		s.died = true
+		s.died.Store(true)
 		return errDisk
 	}
 }
 
 // kill ends the volume as kill -9 would and starts another.
 func (s *simulation) kill() {
-	s.note("kill, died=%v", s.died)
+	s.note("kill, died=%v", s.died.Load())
 	s.dumpQueue()
 	if err := s.v.stop(); err != nil {
 		require.ErrorIs(s, err, errDisk)
@@ -123,8 +123,8 @@ func (s *simulation) kill() {
 	s.calm()
 	s.v = s.start()
 	s.mortal = false
-	if s.died {
-		s.died = false
+	if s.died.Load() {
+		s.died.Store(false)
 		s.adopt()
 	}
 	for p, f := range s.files {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,23 +34,12 @@ var (
 // must show nothing but complete versions, and have exactly the model's files
 // in the end.
 func TestSimulation(t *testing.T) {
-	seeds := make([]uint64, *simSeeds)
-	for i := range seeds {
-		seeds[i] = uint64(i + 1)
-	}
-	if *simSeed != 0 {
-		seeds = []uint64{*simSeed}
-	}
-	for _, seed := range seeds {
+	for _, seed := range simulationSeeds() {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			bubble(t, pcloudtest.Options{Seed: seed}, func(w *world) {
 				s := newSimulation(w, seed)
-				defer func() {
-					if t.Failed() {
-						t.Logf("history, to be repeated with -run TestSimulation -sim.seed=%d:\n%s", seed, strings.Join(s.log, "\n"))
-					}
-				}()
+				defer s.explain()
 				s.run(80)
 			})
 		})
@@ -70,10 +60,10 @@ type simulation struct {
 
 	handles []*simHandle
 	options func(*Options)
-	refused bool // pCloud has refused something that is not settled yet
-	late    bool // what a killed volume had asked for may happen after the next one has begun
-	mortal  bool // crashSoon was called
-	died    bool // the journal takes nothing any more
+	refused bool        // pCloud has refused something that is not settled yet
+	late    bool        // what a killed volume had asked for may happen after the next one has begun
+	mortal  bool        // crashSoon was called
+	died    atomic.Bool // the journal takes nothing any more
 	always  []pcloudtest.Rule
 	before  *simModel // the last step
 }
@@ -86,9 +76,7 @@ type simFile struct {
 }
 
 func newSimulation(w *world, seed uint64) *simulation {
-	s := &simulation{world: w, rng: rand.New(rand.NewPCG(seed, 0)),
-		files: map[string]*simFile{}, dirs: map[string]bool{"": true}, ever: map[string]bool{"": true}}
-	s.options = s.someOptions()
+	s := emptySimulation(w, seed)
 	s.v = s.start()
 	return s
 }
@@ -124,7 +112,7 @@ func (s *simulation) run(steps int) {
 	for range steps {
 		s.before = s.model()
 		s.step()
-		if s.died {
+		if s.died.Load() {
 			s.kill()
 		}
 	}
@@ -216,7 +204,7 @@ func (s *simulation) put() {
 	s.ever[data] = true // it may be in pCloud before the close returns
 	_, err := s.tryWrite(s.v, p, data)
 	if s.dirs[p] {
-		require.True(s, s.died || errors.Is(err, ErrIsFolder), "%v", err)
+		require.True(s, s.died.Load() || errors.Is(err, ErrIsFolder), "%v", err)
 		return
 	}
 	f := s.files[p]
@@ -240,7 +228,7 @@ func (s *simulation) put() {
 // record notes that the journal has a file now.
 func (s *simulation) record(f *simFile) {
 	s.ever[f.data] = true
-	if !s.died {
+	if !s.died.Load() {
 		f.safe, f.kept = f.data, true
 	}
 }
@@ -261,7 +249,7 @@ func (s *simulation) modify() {
 		size := int64(off)
 		s.ever[f.data[:off]] = true
 		_, err := s.v.SetAttr(s.Context(), a.ID, Changes{Size: &size})
-		if s.tolerated(err) && !s.died {
+		if s.tolerated(err) && !s.died.Load() {
 			return
 		}
 		f.data = f.data[:off]
@@ -305,7 +293,7 @@ func spliced(old, data string, off int) string {
 // want of it.
 func (s *simulation) tolerated(err error) bool {
 	if err != nil {
-		require.True(s, isTemporary(err) || s.died || errors.Is(err, ErrNoProgress) || errors.Is(err, context.DeadlineExceeded) ||
+		require.True(s, isTemporary(err) || s.died.Load() || errors.Is(err, ErrNoProgress) || errors.Is(err, context.DeadlineExceeded) ||
 			errors.Is(err, remote.ErrQuota) || errors.Is(err, fs.ErrPermission) || errors.Is(err, remote.ErrToken) || errors.Is(err, ErrNoSpace) ||
 			strings.Contains(err.Error(), "can't be sent"), "%v", err)
 		s.note("  failed: %v", err)
@@ -327,7 +315,7 @@ func (s *simulation) move() {
 	s.ever[f.data] = true
 	err := s.rename(s.v, from, to)
 	if s.dirs[to] {
-		require.True(s, s.died || errors.Is(err, ErrIsFolder), "%v", err)
+		require.True(s, s.died.Load() || errors.Is(err, ErrIsFolder), "%v", err)
 		return
 	}
 	s.tolerated(err)
@@ -398,7 +386,7 @@ func (s *simulation) noHalves() {
 
 // compare checks that the view is the model.
 func (s *simulation) compare() {
-	if s.died {
+	if s.died.Load() {
 		return
 	}
 	if s.refused && s.rng.IntN(2) == 0 {

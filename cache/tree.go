@@ -80,7 +80,7 @@ func (v *Volume) applyTree(ctx context.Context, group []*pending) error {
 	for _, p := range group {
 		e := p.n.entry
 		e.Deleted = true
-		v.learn(e)
+		v.learn(e, p.asked)
 	}
 	b := v.note(ch)
 	v.mu.Unlock()

@@ -69,6 +69,8 @@ type Volume struct {
 	garbage   []*spool      // spool files to be removed
 	owned     map[NodeID]ownChange
 	learned   uint64 // own changes applied so far
+	fed       map[NodeID]fedState
+	events    uint64 // of the change feed so far
 	charged   int64  // bytes that files here will need in pCloud beyond what they have
 	spooled   int64  // bytes of files that are in spool files
 	space     remote.UserInfo
@@ -135,6 +137,7 @@ func newVolume(o Options, j *journal.Journal) *Volume {
 		flights:  make(map[remote.FolderID]*flight),
 		changed:  make(chan struct{}),
 		owned:    make(map[NodeID]ownChange),
+		fed:      make(map[NodeID]fedState),
 		batch:    newBatch(),
 		saving:   make(chan struct{}, 1),
 	}
