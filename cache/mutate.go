@@ -43,7 +43,7 @@ func (v *Volume) unlink(n *node, dir NodeID, name string) func() error {
 	v.touch(dir, now)
 	n.unlinked, n.ctime = true, now
 	var drop, add []*pending
-	if !n.inCloud && foldable(n.queue) && !n.replaces() {
+	if !n.inCloud && foldable(n.queue) && !n.replaces() && !n.leftBehind() {
 		drop = append(drop, n.queue...) // pCloud never hears of it
 		var done func()
 		add, done = v.replacedBy(n, place{dir, name})
@@ -61,9 +61,7 @@ func (v *Volume) unlink(n *node, dir NodeID, name string) func() error {
 				continue
 			}
 			if q.over != nil {
-				r := newRemove(q.over, q.Parent, q.Name)
-				r.claims = []claim{v.sameClaim(q.Parent, q.Name)}
-				add = append(add, r)
+				add = append(add, v.removeReplaced(q.over, place{q.Parent, q.Name}, place{dir, name}))
 			}
 			if p.OldName == "" && (q.OldParent != dir || q.OldName != name) { // where pCloud has it
 				p.OldParent, p.OldName = q.OldParent, q.OldName

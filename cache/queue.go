@@ -320,7 +320,7 @@ func (v *Volume) nextPut(n *node, c *contentState) (p *pending, drop []*pending)
 	switch {
 	case n.inCloud:
 		return v.newPut(n, c), v.superseded(n)
-	case moved >= 0 && (n.replaces() || !v.foldable(n.queue) || moves(n.queue) > 1):
+	case moved >= 0 && (n.replaces() || n.leftBehind() || !v.foldable(n.queue) || moves(n.queue) > 1):
 		// The first put and the renames are still to come, in this order.
 		p = v.newPut(n, c)
 		p.over, p.Base = nil, nil

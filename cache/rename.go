@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -127,7 +128,7 @@ func (v *Volume) rename(src, dst found, from, to place, noReplace bool, list *li
 	switch {
 	case n.folder:
 		commit = v.renameFolder(n, old, from, to)
-	case !n.inCloud && v.foldable(n.queue) && !n.replaces():
+	case !n.inCloud && v.foldable(n.queue) && !n.replaces() && !n.leftBehind():
 		commit = v.renameLocal(n, old, from, to)
 	default:
 		commit = v.renameFile(n, old, from, to)
@@ -190,7 +191,9 @@ func (v *Volume) renameLocal(n, old *node, from, to place) func() error {
 	v.free(from.dir, from.name)
 	n.parent, n.name = to.dir, to.name
 	if old != nil {
-		drop = append(drop, v.takeOver(n, old)...)
+		moot, more, done := v.takeOver(n, old, to)
+		defer done()
+		drop, add = append(drop, moot...), append(add, more...)
 	}
 	v.place(n)
 	if recorded {
@@ -207,13 +210,26 @@ func (v *Volume) renameLocal(n, old *node, from, to place) func() error {
 	return v.submit(drop, add...)
 }
 
+// leftBehind says whether a file is to replace another at a place where it is not
+// any more: what came there since relies on that. Volume.mu is held.
+func (n *node) leftBehind() bool {
+	return slices.ContainsFunc(n.queue, func(p *pending) bool {
+		return p.over != nil && (p.Parent != n.parent || p.Name != n.name)
+	})
+}
+
 // replacedBy returns the removals of what a file that is only here was to replace
-// at a place, which it leaves now, and what is to be called once they are in the
-// queue. Volume.mu is held.
+// at a place, which it leaves now, or at places where it was before, and what is
+// to be called once they are in the queue. Volume.mu is held.
 func (v *Volume) replacedBy(n *node, at place) (add []*pending, done func()) {
+	where := at
 	for _, p := range n.queue {
-		if p.Op == opRename && p.over != nil && p.over != n.over {
-			add = append(add, newRemove(p.over, at.dir, at.name))
+		switch {
+		case p.over == nil:
+		case p.over == n.over:
+			where = place{p.Parent, p.Name}
+		case p.Op == opRename:
+			add = append(add, v.removeReplaced(p.over, place{p.Parent, p.Name}, at))
 		}
 	}
 	left := n.over
@@ -221,22 +237,61 @@ func (v *Volume) replacedBy(n *node, at place) (add []*pending, done func()) {
 		return add, func() {}
 	}
 	n.over = nil // its pin goes over to the removal
-	return append(add, newRemove(left, at.dir, at.name)), func() { v.unpin(left) }
+	return append(add, v.removeReplaced(left, where, at)), func() { v.unpin(left) }
+}
+
+// removeReplaced returns the removal of a file that was to be replaced somewhere.
+// If that is not the place which becomes free now, others may have it already.
+// Volume.mu is held.
+func (v *Volume) removeReplaced(n *node, where, free place) *pending {
+	p := newRemove(n, where.dir, where.name)
+	if where != free {
+		p.claims = []claim{v.sameClaim(where.dir, where.name)}
+	}
+	return p
 }
 
 // takeOver lets a file that is only here take the name of another. What pCloud
 // has under the name will be replaced by the file's put; puts of the other that
 // have not begun are dropped and returned. Volume.mu is held.
-func (v *Volume) takeOver(n, old *node) (drop []*pending) {
-	if !old.inCloud && v.foldable(old.queue) {
+func (v *Volume) takeOver(n, old *node, at place) (drop, add []*pending, done func()) {
+	done = func() {}
+	if !old.inCloud && v.foldable(old.queue) && !old.leftBehind() {
 		drop = append(drop, old.queue...)
-		n.over, old.over = old.over, nil
+		n.over, add, done = v.inherit(old, at)
 	} else {
 		n.over = old
-		old.pins++
+	}
+	if n.over != nil {
+		n.over.pins++
 	}
 	v.displace(old)
-	return drop
+	return drop, add, done
+}
+
+// inherit returns what a file that is only here was to replace at the place where
+// it is replaced itself, and the removals of what it was to replace where it was
+// before. done is called when all is in the queue. Volume.mu is held.
+func (v *Volume) inherit(old *node, at place) (over *node, add []*pending, done func()) {
+	over = old.over
+	for _, p := range old.queue {
+		switch where := (place{p.Parent, p.Name}); {
+		case p.over == nil:
+		case where == at:
+			over = p.over
+		case p.over == over:
+			over = nil
+			fallthrough
+		default:
+			add = append(add, v.removeReplaced(p.over, where, at))
+		}
+	}
+	left := old.over
+	old.over = nil
+	if left == nil {
+		return over, add, func() {}
+	}
+	return over, add, func() { v.unpin(left) }
 }
 
 // renameFile moves a file that is in pCloud or on its way there. Volume.mu is
@@ -251,12 +306,11 @@ func (v *Volume) renameFile(n, old *node, from, to place) func() error {
 		}
 	}
 	if old != nil {
-		if !old.inCloud && v.foldable(old.queue) {
+		if !old.inCloud && v.foldable(old.queue) && !old.leftBehind() {
 			drop = append(drop, old.queue...)
-			p.over, old.over = old.over, nil
-			if p.over != nil {
-				defer v.unpin(p.over) // the intent has a pin of its own
-			}
+			over, more, done := v.inherit(old, to)
+			defer done()
+			p.over, add = over, append(more, add...)
 		} else {
 			p.over = old
 		}
